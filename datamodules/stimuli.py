@@ -1,0 +1,172 @@
+"""A set of sounds with names: what a model is shown when it is examined."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import soundfile
+import torch
+from torch import Tensor
+from torchaudio.functional import resample
+
+
+def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Tensor, int]:
+    """Decode a file (or a part of it) to mono float32.
+
+    Returns
+    -------
+    waveform : tensor of shape (samples,)
+        Mean over channels, in [-1, 1].
+    sample_rate : int
+        The file's own rate (Hz).
+    """
+    samples, sample_rate = soundfile.read(
+        path, start=start, frames=frames, dtype="float32", always_2d=True
+    )
+    return torch.from_numpy(samples).mean(dim=1), sample_rate
+
+
+@dataclass
+class StimulusSet:
+    """Named sounds, decoded and resampled once and kept in memory.
+
+    Parameters
+    ----------
+    name : str
+        Two benchmarks that share sounds share one pass of the encoder over them.
+    ids : sequence of str
+        One name a sound; responses and labels are joined by it.
+    sources : sequence of Path or of callable
+        A file, or a function ``() -> (waveform [samples], sample_rate)``.
+    max_seconds : float, optional
+        Sounds are cut to this length.
+    rms : float, optional
+        If given, every sound is scaled to this root mean square level.
+    """
+
+    name: str
+    ids: Sequence[str]
+    sources: Sequence[Path | Callable[[], tuple[Tensor, int]]] = field(repr=False)
+    max_seconds: float | None = None
+    rms: float | None = None
+    _cache: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if len(self.ids) != len(self.sources):
+            raise ValueError(
+                f"stimulus set {self.name}: {len(self.ids)} names but {len(self.sources)} sounds"
+            )
+        if len(set(self.ids)) != len(self.ids):
+            twice = next(i for i in self.ids if list(self.ids).count(i) > 1)
+            raise ValueError(f"stimulus set {self.name}: the name {twice} occurs more than once")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def waveform(self, index: int, sample_rate: int) -> Tensor:
+        """Sound ``index`` as mono float32 of shape (samples,) at ``sample_rate`` Hz."""
+        key = (index, sample_rate)
+        if key not in self._cache:
+            self._cache[key] = self._load(index, sample_rate)
+        return self._cache[key]
+
+    def _load(self, index: int, sample_rate: int) -> Tensor:
+        source = self.sources[index]
+        waveform, rate = read_audio(source) if isinstance(source, Path) else source()
+        if self.max_seconds is not None:
+            waveform = waveform[: round(self.max_seconds * rate)]
+        waveform = resample(waveform, rate, sample_rate)
+        if self.rms is not None:
+            level = waveform.square().mean().sqrt().clamp_min(1e-8)
+            waveform = waveform * (self.rms / level)
+        return waveform
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over names, contents and preparation: equal sets have equal fingerprints."""
+        digest = hashlib.sha256(repr((self.max_seconds, self.rms)).encode())
+        for name, source in zip(self.ids, self.sources, strict=True):
+            digest.update(name.encode())
+            if isinstance(source, Path):
+                digest.update(source.read_bytes())
+            else:
+                digest.update(source()[0].numpy().tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a data set comes from; shown wherever its scores are shown."""
+
+    source: str
+    licence: str
+    paper: str = ""
+    device: str = ""
+    subjects: int | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class ResponseSet:
+    """Brain responses to a set of stimuli.
+
+    Parameters
+    ----------
+    values : tensor of shape (stimuli, targets), float64
+        Rows in stimulus order; targets are components, voxels or channels.
+    targets : tuple of str
+    folds : tensor of shape (stimuli,), int64
+        Fold of each stimulus, 0-based.
+    ceiling : tensor of shape (targets,), optional
+        Squared correlation between the measured responses and the noise-free ones, where known.
+    """
+
+    stimuli: StimulusSet
+    values: Tensor
+    targets: tuple[str, ...]
+    folds: Tensor
+    provenance: Provenance
+    ceiling: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        rows = len(self.stimuli)
+        if self.values.shape != (rows, len(self.targets)) or self.folds.shape != (rows,):
+            raise ValueError(
+                f"responses to {self.stimuli.name}: values {tuple(self.values.shape)} and folds "
+                f"{tuple(self.folds.shape)}, but {rows} stimuli and {len(self.targets)} targets"
+            )
+        if not torch.isfinite(self.values).all():
+            bad = self.stimuli.ids[int((~torch.isfinite(self.values)).any(1).nonzero()[0])]
+            raise ValueError(f"responses to {self.stimuli.name}: not a number at stimulus {bad}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Labelled sounds with fixed folds.
+
+    Parameters
+    ----------
+    labels : tensor of shape (stimuli,), int64
+        Index into ``classes``.
+    classes : tuple of str
+    folds : tensor of shape (stimuli,), int64
+        Fold of each stimulus, 0-based.
+    """
+
+    stimuli: StimulusSet
+    labels: Tensor
+    classes: tuple[str, ...]
+    folds: Tensor
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        rows = len(self.stimuli)
+        if self.labels.shape != (rows,) or self.folds.shape != (rows,):
+            raise ValueError(
+                f"task {self.stimuli.name}: {rows} stimuli but labels {tuple(self.labels.shape)} "
+                f"and folds {tuple(self.folds.shape)}"
+            )

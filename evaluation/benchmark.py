@@ -1,0 +1,100 @@
+"""The contract of a benchmark and the one row that everything else is made from."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from datamodules.stimuli import StimulusSet
+from evaluation.features import Features
+
+Pooling = Literal["mean", "mean_std", "quarters", "frames"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One tidy row.
+
+    ``value`` is raw; ``ceiling`` is the best value that noise in the responses allows, on the
+    same scale. Fields that do not apply are empty strings or None. The last four say which
+    encoder was examined: its name, a hash of its weights, its training step (None for an
+    encoder made elsewhere) and the seconds that the benchmark took.
+    """
+
+    benchmark: str
+    metric: str
+    layer: str
+    value: float
+    subject: str = ""
+    target: str = ""
+    window: str = ""
+    ceiling: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p: float | None = None
+    n: int | None = None
+    simulated: bool = False
+    encoder: str = ""
+    fingerprint: str = ""
+    step: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(
+                f"{self.benchmark}: {self.metric} of layer {self.layer} is {self.value}; "
+                "a benchmark that cannot score raises an error that says why"
+            )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A benchmark or encoder that could not be scored, and why."""
+
+    benchmark: str
+    error: str
+    encoder: str = ""
+    step: int | None = None
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """Stimuli, and a way to turn the features of those stimuli into scores.
+
+    ``pooling`` is what one stimulus becomes: its frames, or a vector made from them.
+    """
+
+    name: str
+    stimuli: StimulusSet
+    pooling: Pooling
+
+    def score(self, features: Mapping[str, Features]) -> list[Score]:
+        """Rows for every layer; ``features`` maps layer name to features in stimulus order."""
+        ...
+
+
+def append_rows(path: Path, rows: Iterable[Score | Failure]) -> None:
+    """Append rows to a jsonl file, one a line."""
+    with path.open("a") as file:
+        for row in rows:
+            file.write(json.dumps(asdict(row)) + "\n")
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Rows of a ``scores.jsonl``; a torn last line (a killed run) is left out."""
+    names = {field.name for field in fields(Score)}
+    rows = []
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines):
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            if number == len(lines) - 1:
+                break
+            raise ValueError(f"{path} line {number + 1} is not JSON: {error}") from error
+        rows.append(Score(**{key: value for key, value in row.items() if key in names}))
+    return rows

@@ -7,12 +7,12 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from datamodules.stimuli import StimulusSet
-from evaluation.features import Features
+from evaluation.features import Features, Pooling
 
-Pooling = Literal["mean", "mean_std", "quarters", "frames"]
+
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,115 @@
+"""Ridge regression with an exact leave-one-out choice of the penalty for every target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RidgeFit:
+    """Predictions for the test rows and the penalty chosen for each target."""
+
+    prediction: Float[Tensor, "*batch m v"]
+    alpha: Float[Tensor, "*batch v"]
+
+
+def loo_ridge(
+    x_train: Float[Tensor, "*batch n p"],
+    y_train: Float[Tensor, "*batch n v"],
+    x_test: Float[Tensor, "*batch m p"],
+    alphas: Float[Tensor, " a"],
+    shared: bool = False,
+) -> RidgeFit:
+    """Ridge with intercept; the penalty minimises the exact leave-one-out squared error.
+
+    ``min_b ||y - ybar - (X - xbar) b||² + alpha ||b||²`` for every alpha. With the centred
+    kernel ``K = U S U'``, ``V = U'(y - ybar)`` and ``w = alpha / (S + alpha)`` the residual of
+    row i, had it been left out, is ``e_i = (U (w V))_i / ((U∘U) w)_i`` over all eigenvectors but
+    the constant one, so that no refit is made: the criterion of Tuckute et al. 2023 (PLoS Biol
+    21(12) e3002366), for all targets and penalties at once. The smaller of the n x n and p x p
+    decompositions is taken, in float64. Ties go to the larger penalty.
+
+    Parameters
+    ----------
+    x_train : tensor of shape (…, n, p)
+    y_train : tensor of shape (…, n, v)
+    x_test : tensor of shape (…, m, p)
+    alphas : tensor of shape (a,)
+        Positive penalties, in any order.
+    shared : bool
+        One penalty for all targets (the one with the smallest error summed over targets).
+
+    Returns
+    -------
+    RidgeFit
+        prediction of shape (…, m, v) and alpha of shape (…, v), in the dtype of ``y_train``.
+    """
+    if x_train.shape[-2] != y_train.shape[-2]:
+        raise ValueError(
+            f"{x_train.shape[-2]} feature rows but {y_train.shape[-2]} response rows: "
+            "check that both follow the order of the stimuli"
+        )
+    if not bool((alphas > 0).all()):
+        raise ValueError(f"penalties must be positive, got {alphas.min().item()}")
+    x, y = x_train.double(), y_train.double()
+    x_mean, y_mean = x.mean(-2, keepdim=True), y.mean(-2, keepdim=True)
+    basis = _decompose(x - x_mean, y - y_mean, x_test.double() - x_mean)
+    grid = alphas.double().sort(descending=True).values.to(y.device)
+    error = torch.stack([basis.loo_error(alpha) for alpha in grid])
+    if shared:
+        error = error.sum(-1, keepdim=True).expand_as(error)
+    alpha = grid[error.argmin(0)]
+    coefficients = basis.v / (basis.s[..., None] + alpha[..., None, :])
+    prediction = y_mean + basis.test @ coefficients
+    return RidgeFit(prediction.to(y_train.dtype), alpha.to(y_train.dtype))
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """Eigenvectors u, eigenvalues s and rotated responses v of the centred kernel.
+
+    ``rest`` is the part of y, and ``spare`` the diagonal of the projection, outside of u.
+    """
+
+    u: Tensor
+    s: Tensor
+    v: Tensor
+    rest: Tensor | float
+    spare: Tensor | float
+    test: Tensor
+
+    def loo_error(self, alpha: Tensor) -> Tensor:
+        """Mean squared leave-one-out residual of each target, shape (…, v)."""
+        w = alpha / (self.s + alpha)
+        residual = self.u @ (w[..., None] * self.v) + self.rest
+        leverage = (self.u.square() @ w[..., None]) + self.spare
+        return (residual / leverage).square().mean(-2)
+
+
+def _decompose(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:
+    n, p = x.shape[-2:]
+    if p < n - 1:
+        return _decompose_features(x, y, x_test)
+    kernel = x @ x.mT
+    # The constant vector becomes the eigenvector of the largest eigenvalue, and is left out.
+    lift = 2 * kernel.diagonal(dim1=-2, dim2=-1).sum(-1) + 1
+    s, u = torch.linalg.eigh(kernel + (lift / n)[..., None, None])
+    s, u = s[..., :-1].clamp_min(0), u[..., :-1]
+    return _Basis(u, s, u.mT @ y, 0.0, 0.0, x_test @ (x.mT @ u))
+
+
+def _decompose_features(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:
+    n = x.shape[-2]
+    s, axes = torch.linalg.eigh(x.mT @ x)
+    s = s.clamp_min(0)
+    # Directions without variance carry nothing: their eigenvectors in row space are undefined.
+    kept = s > s[..., -1:] * 1e-13
+    root = torch.where(kept, s, 1.0).sqrt()
+    u = torch.where(kept[..., None, :], (x @ axes) / root[..., None, :], 0.0)
+    v = u.mT @ y
+    spare = (1 - 1 / n - u.square().sum(-1, keepdim=True)).clamp_min(1e-12)
+    return _Basis(u, s, v, y - u @ v, spare, (x_test @ axes) * root[..., None, :])

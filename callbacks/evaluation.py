@@ -1,0 +1,184 @@
+"""Examine the model at every checkpoint and log the trajectory."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.seed import isolate_rng
+
+from callbacks.schedule import Schedule
+from evaluation.benchmark import Benchmark, Failure, Score, append_rows
+from evaluation.evaluate import Evaluation, evaluate
+from reporting.figures import layer_step_png, trajectory_figure, write_report
+from reporting.tables import log_keys, score_table
+
+log = logging.getLogger(__name__)
+
+
+class EvaluationCallback(pl.Callback):
+    """Run ``evaluate`` on the model that is being trained.
+
+    Scores are computed before the checkpoint of the same step is written and are part of this
+    callback's state, so that checkpoint N holds the scores of step N and a resumed run goes on
+    from them. Random number generators, train mode and weights are left as they were: a run
+    with and without evaluation gives the same weights, bit by bit.
+
+    Parameters
+    ----------
+    benchmarks : mapping from name to Benchmark
+    schedule : Schedule
+        The same as the checkpoints'.
+    folder : path
+        Run folder; gets ``scores.jsonl``, ``failures.jsonl``, ``trajectory.html`` and ``.png``.
+    on_error : {"continue", "raise"}
+    time_budget : float, optional
+        Seconds for one examination.
+    title : str
+    progress : bool
+    """
+
+    def __init__(
+        self,
+        benchmarks: dict[str, Benchmark],
+        schedule: Schedule,
+        folder: str | Path,
+        on_error: str = "continue",
+        time_budget: float | None = None,
+        title: str = "Trajectory",
+        progress: bool = True,
+    ) -> None:
+        self.benchmarks: Sequence[Benchmark] = list(benchmarks.values())
+        self.schedule = schedule
+        self.folder = Path(folder)
+        self.on_error, self.time_budget = on_error, time_budget
+        self.title, self.progress = title, progress
+        self.scores: list[Score] = []
+        self.failures: list[Failure] = []
+        self.visited: list[int] = []
+        self._spent = 0.0
+        self._begun = time.perf_counter()
+
+    # ---- state -------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "scores": [asdict(row) for row in self.scores],
+            "failures": [asdict(row) for row in self.failures],
+            "visited": list(self.visited),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.scores = [Score(**row) for row in state_dict["scores"]]
+        self.failures = [Failure(**row) for row in state_dict["failures"]]
+        self.visited = list(state_dict["visited"])
+
+    # ---- when --------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._begun = time.perf_counter()
+        if trainer.is_global_zero:
+            self._rewrite_rows()
+        if trainer.global_step == 0:
+            self._visit(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
+    ) -> None:
+        if self.schedule.due(trainer.global_step, int(trainer.estimated_stepping_batches)):
+            self._visit(trainer, pl_module)
+
+    def _visit(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        step = trainer.global_step
+        if not self.benchmarks or step in self.visited:
+            return
+        with isolate_rng(), torch.autocast(pl_module.device.type, enabled=False):
+            result = evaluate(
+                pl_module,  # type: ignore[arg-type]
+                self.benchmarks,
+                step=step,
+                device=pl_module.device,
+                time_budget=self.time_budget,
+                on_error=self.on_error,
+                progress=self.progress and trainer.is_global_zero,
+            )
+        self.visited.append(step)
+        self.scores += result.scores
+        self.failures += result.failures
+        self._spent += result.seconds
+        keys = self._keys(result)
+        pl_module.log_dict(keys, logger=False, rank_zero_only=True)
+        if trainer.is_global_zero:
+            append_rows(self.folder / "scores.jsonl", result.scores)
+            append_rows(self.folder / "failures.jsonl", result.failures)
+            self._report(trainer, keys, step)
+
+    # ---- what is shown -----------------------------------------------------------------------
+
+    def _keys(self, result: Evaluation) -> dict[str, float]:
+        keys = log_keys(score_table(asdict(row) for row in result.scores))
+        wall = max(time.perf_counter() - self._begun, 1e-9)
+        return {
+            **keys,
+            "eval/seconds": result.seconds,
+            "eval/share_of_wall_time": min(1.0, self._spent / wall),
+            "eval/failed": float(len(result.failures)),
+        }
+
+    def _report(self, trainer: pl.Trainer, keys: dict[str, float], step: int) -> None:
+        for logger in trainer.loggers:
+            logger.log_metrics(keys, step)
+        scores = score_table(asdict(row) for row in self.scores)
+        failures = [asdict(row) for row in self.failures]
+        hours = hours_per_step(trainer)
+        write_report(scores, self.folder, self.title, hours_per_step=hours, failures=failures)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and len(scores):
+                _log_media(logger, scores, self.folder, hours, step)
+
+    def _rewrite_rows(self) -> None:
+        """Rows on disk become those of the checkpoint: later ones will be computed again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in (("scores.jsonl", self.scores), ("failures.jsonl", self.failures)):
+            draft = self.folder / f".{name}.tmp"
+            draft.write_text("")
+            append_rows(draft, rows)
+            draft.replace(self.folder / name)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self.scores or not trainer.is_global_zero:
+            return
+        import wandb
+
+        table = score_table(asdict(row) for row in self.scores)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                rows = wandb.Table(dataframe=table)
+                logger.log_metrics({"scores": rows}, trainer.global_step)  # type: ignore[dict-item]
+
+
+def hours_per_step(trainer: pl.Trainer) -> float:
+    """Hours of audio in one optimiser step, over all ranks."""
+    per_batch = trainer.datamodule.hours_per_batch  # type: ignore[attr-defined]
+    return float(per_batch) * trainer.world_size * trainer.accumulate_grad_batches
+
+
+def _log_media(
+    logger: WandbLogger, scores: Any, folder: Path, hours: float | None, step: int
+) -> None:
+    import wandb
+
+    layers = folder / "layers.png"
+    layer_step_png(scores, layers)
+    media = {
+        "figures/trajectory": wandb.Plotly(trajectory_figure(scores, hours_per_step=hours)),
+        "figures/layers": wandb.Image(str(layers)),
+    }
+    logger.log_metrics(media, step)  # type: ignore[arg-type]

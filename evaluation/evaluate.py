@@ -1,0 +1,181 @@
+"""The one path by which any encoder gets its scores."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+import torch
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from torch import nn
+
+from evaluation.benchmark import Benchmark, Failure, Score
+from evaluation.features import Features, extract, gather_objects
+from models.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Evaluation:
+    """What one examination gave."""
+
+    scores: list[Score] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def evaluate(
+    encoder: Encoder,
+    benchmarks: Sequence[Benchmark],
+    step: int | None = None,
+    device: torch.device | str = "cpu",
+    time_budget: float | None = None,
+    on_error: str = "continue",
+    progress: bool = False,
+) -> Evaluation:
+    """Score an encoder on benchmarks.
+
+    Benchmarks that share stimuli share one pass of the encoder. With several processes each
+    encodes its share of the stimuli and scores its share of the benchmarks; every rank returns
+    all rows. Weights are not touched; train mode is restored.
+
+    Parameters
+    ----------
+    step : int, optional
+        Written to every row.
+    time_budget : float, optional
+        Seconds after which no further set of stimuli is begun; what is left out is reported.
+    on_error : {"continue", "raise"}
+        A benchmark that fails becomes a Failure, or its error is raised on every rank.
+    """
+    if on_error not in ("continue", "raise"):
+        raise ValueError(f"on_error is {on_error!r}, expected 'continue' or 'raise'")
+    start = time.perf_counter()
+    mark = fingerprint(encoder)
+    result = Evaluation()
+    with _eval_mode(encoder), torch.inference_mode(), _bar(progress) as bar:
+        for group in _by_stimuli(benchmarks):
+            late = max(gather_objects(time.perf_counter() - start))
+            if time_budget is not None and late > time_budget:
+                reason = f"left out: the time budget of {time_budget:.0f} s was used up"
+                result.failures += [Failure(b.name, reason, encoder.name, step) for b in group]
+                continue
+            rows, failures = _score_group(encoder, group, step, device, bar)
+            result.scores += [replace(r, encoder=encoder.name, fingerprint=mark) for r in rows]
+            result.failures += failures
+            if failures and on_error == "raise":
+                raise RuntimeError(f"{failures[0].benchmark}: {failures[0].error}")
+    result.seconds = time.perf_counter() - start
+    return result
+
+
+def _score_group(
+    encoder: Encoder,
+    group: list[Benchmark],
+    step: int | None,
+    device: torch.device | str,
+    bar: Progress | None,
+) -> tuple[list[Score], list[Failure]]:
+    """Scores of the benchmarks that share one set of stimuli, the same on every rank."""
+
+    def failed(benchmark: Benchmark, error: Exception) -> Failure:
+        log.debug("%s", traceback.format_exc())
+        log.warning("%s failed: %s", benchmark.name, error)
+        text = f"{type(error).__name__}: {error}"
+        return Failure(benchmark.name, text, encoder.name, step)
+
+    begun = time.perf_counter()
+    features, error = _try_extract(encoder, group, device, bar)
+    if error is not None:
+        return [], [failed(benchmark, error) for benchmark in group]
+    share = (time.perf_counter() - begun) / len(group)
+    rank_rows: list[Score] = []
+    rank_failures: list[Failure] = []
+    for benchmark in _my_share(group):
+        begun = time.perf_counter()
+        try:
+            rows = benchmark.score(features[benchmark.pooling])
+        except Exception as caught:
+            rank_failures.append(failed(benchmark, caught))
+            continue
+        seconds = round(share + time.perf_counter() - begun, 3)
+        rank_rows += [replace(row, step=step, seconds=seconds) for row in rows]
+    order = {benchmark.name: i for i, benchmark in enumerate(group)}
+    rows = [row for rank in gather_objects(rank_rows) for row in rank]
+    failures = [failure for rank in gather_objects(rank_failures) for failure in rank]
+    return sorted(rows, key=lambda row: order[row.benchmark]), failures
+
+
+def _try_extract(
+    encoder: Encoder, group: list[Benchmark], device: torch.device | str, bar: Progress | None
+) -> tuple[dict[str, dict[str, Features]], Exception | None]:
+    poolings = [benchmark.pooling for benchmark in group]
+    try:
+        return extract(encoder, group[0].stimuli, poolings, device, progress=bar), None  # type: ignore[return-value]
+    except Exception as error:
+        return {}, error
+
+
+def _my_share(group: list[Benchmark]) -> list[Benchmark]:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return group[torch.distributed.get_rank() :: torch.distributed.get_world_size()]
+    return group
+
+
+def _by_stimuli(benchmarks: Sequence[Benchmark]) -> list[list[Benchmark]]:
+    groups: dict[str, list[Benchmark]] = defaultdict(list)
+    for benchmark in benchmarks:
+        groups[benchmark.stimuli.fingerprint].append(benchmark)
+    return list(groups.values())
+
+
+def fingerprint(encoder: Encoder) -> str:
+    """SHA-256 over the encoder's weights, or what it says of itself where it has none."""
+    if not isinstance(encoder, nn.Module):
+        return str(getattr(encoder, "fingerprint", ""))
+    digest = hashlib.sha256()
+    for name, value in sorted(encoder.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _eval_mode(encoder: Encoder) -> Iterator[None]:
+    """Evaluation mode inside, every submodule's own mode restored after."""
+    modes = {m: m.training for m in encoder.modules()} if isinstance(encoder, nn.Module) else {}
+    for module in modes:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def _bar(show: bool) -> Iterator[Progress | None]:
+    if not show:
+        yield None
+        return
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        transient=True,
+    ) as bar:
+        yield bar

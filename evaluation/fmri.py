@@ -1,0 +1,104 @@
+"""Brain alignment of time-averaged features: ridge regression and similarity analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from alignment.inference import positive_r2
+from alignment.ridge import loo_ridge
+from alignment.rsa import compare, rdm
+from datamodules.stimuli import ResponseSet
+from evaluation.benchmark import Score
+from evaluation.features import Features, Pooling
+
+
+class ResponseAlignment:
+    """Two ways in which features resemble the responses to the same stimuli.
+
+    ``metric=r2``, one row per layer and target: ridge regression over the fixed folds, the
+    penalty chosen by leave-one-out in training; predictions of all folds are put together and
+    correlated with the responses; r², 0 where r is negative (Pepino et al. 2025). Uncorrected
+    for noise; the ceiling stands beside where it is known.
+
+    ``metric=rsa``, one row per layer: Spearman correlation between the dissimilarities
+    (1 - Pearson) of all pairs of stimuli in features and in responses, both z-scored over
+    stimuli.
+
+    Parameters
+    ----------
+    name : str
+        ``fmri/…`` or ``ecog/…``.
+    responses : ResponseSet
+    log10_alphas : (low, high, steps)
+        Grid of ridge penalties; features are centred, not scaled.
+    pooling : {"mean", "mean_std", "quarters"}
+    """
+
+    def __init__(
+        self,
+        name: str,
+        responses: ResponseSet,
+        log10_alphas: Sequence[float] = (-9, 9, 37),
+        pooling: Pooling = "mean",
+    ) -> None:
+        self.name = name
+        self.responses = responses
+        self.stimuli = responses.stimuli
+        self.pooling: Pooling = pooling
+        low, high, steps = log10_alphas
+        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+
+    def score(self, features: Mapping[str, Features]) -> list[Score]:
+        rows = []
+        for layer, feature in features.items():
+            rows += self._regression(layer, feature.values.double())
+            rows.append(self._similarity(layer, feature.values.double()))
+        return rows
+
+    def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
+        n, simulated = len(self.stimuli), self.responses.provenance.simulated
+        return Score(
+            self.name, metric, layer, float(value), n=n, simulated=simulated, **fields  # type: ignore[arg-type]
+        )
+
+    def _regression(self, layer: str, x: Tensor) -> list[Score]:
+        prediction = crossvalidated_prediction(
+            x, self.responses.values, self.responses.folds, self.alphas
+        )
+        values = positive_r2(prediction, self.responses.values)
+        ceiling = self.responses.ceiling
+        return [
+            self._row(
+                "r2",
+                layer,
+                values[i],
+                target=target,
+                ceiling=None if ceiling is None else float(ceiling[i]),
+            )
+            for i, target in enumerate(self.responses.targets)
+        ]
+
+    def _similarity(self, layer: str, x: Tensor) -> Score:
+        value = compare(rdm(zscore(x)), rdm(zscore(self.responses.values)), "spearman")
+        return self._row("rsa", layer, value)
+
+
+def crossvalidated_prediction(x: Tensor, y: Tensor, folds: Tensor, alphas: Tensor) -> Tensor:
+    """Prediction of every row of ``y`` [n, v] by a model that was fitted without its fold."""
+    if len(x) != len(y):
+        raise ValueError(
+            f"{len(x)} feature rows but {len(y)} response rows: check the stimulus order"
+        )
+    prediction = torch.empty_like(y)
+    for fold in folds.unique():
+        test = folds == fold
+        prediction[test] = loo_ridge(x[~test], y[~test], x[test], alphas).prediction
+    return prediction
+
+
+def zscore(x: Tensor) -> Tensor:
+    """Columns with mean 0 and standard deviation 1 over rows (population, + 1e-10)."""
+    return (x - x.mean(0)) / (x.std(0, correction=0) + 1e-10)

@@ -1,0 +1,143 @@
+"""The published EnCodec 24 kHz codec, frozen: features and codes, never trained."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+from encodec import EncodecModel
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+URL = "https://dl.fbaipublicfiles.com/encodec/v0/encodec_24khz-d7cc33bc.th"
+
+
+class CodecWeightsError(RuntimeError):
+    """EnCodec's weights are neither in the cache, nor downloadable, nor given as a file."""
+
+
+class EncodecWeights(nn.Module):
+    """EnCodec's encoder and residual quantiser in evaluation mode, without gradients.
+
+    Built empty; :meth:`load` fills it from a file or through the ordinary download, unless the
+    state of a checkpoint has filled it already.
+
+    Parameters
+    ----------
+    weights : str or path, optional
+        A state dict of ``encodec_24khz``. Without it the published file is fetched once into
+        torch's hub cache. ``"random"`` keeps the random encoder and draws random codebooks: for
+        tests of the plumbing only.
+    codebooks : int
+        How many of the 32 residual codebooks are kept (8 of them are 6 kbit/s).
+    """
+
+    def __init__(self, weights: str | Path | None = None, codebooks: int = 8) -> None:
+        super().__init__()
+        self.weights = weights
+        with warnings.catch_warnings():  # encodec 0.1.1 uses the older weight_norm
+            warnings.simplefilter("ignore", FutureWarning)
+            codec = EncodecModel.encodec_model_24khz(pretrained=False)
+        self.encoder = codec.encoder
+        self.layers = nn.ModuleList(codec.quantizer.vq.layers[:codebooks])
+        self.register_buffer("loaded", torch.tensor(False))
+        self.sample_rate, self.hop, self.dim = codec.sample_rate, int(codec.encoder.hop_length), 128
+        self.codebook_size = codec.quantizer.bins
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> EncodecWeights:
+        """Stay in evaluation mode: encodec's quantiser updates its codebooks when training."""
+        return super().train(False)
+
+    def load(self) -> None:
+        """Fill in the published weights once.
+
+        Raises
+        ------
+        CodecWeightsError
+            If they are not to be had; the message names both ways to provide them.
+        """
+        if self.loaded:
+            return
+        if self.weights == "random":
+            self._draw_codebooks()
+            return
+        state = self._read()
+        keys = {k.replace("quantizer.vq.layers.", "layers."): v for k, v in state.items()}
+        own = self.state_dict()
+        wanted = {k: v for k, v in keys.items() if k in own}
+        wanted["loaded"] = torch.tensor(True)
+        missing = sorted(set(own) - set(wanted))
+        if missing:
+            raise CodecWeightsError(
+                f"{self.weights or URL} is not a state dict of encodec_24khz: "
+                f"{len(missing)} keys are missing, the first is {missing[0]}"
+            )
+        self.load_state_dict(wanted)
+
+    def _read(self) -> dict[str, Tensor]:
+        if self.weights is not None:
+            path = Path(self.weights)
+            if not path.is_file():
+                raise CodecWeightsError(
+                    f"no EnCodec weights at {path}: {self._ways(given=str(path))}"
+                )
+            return torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            return torch.hub.load_state_dict_from_url(
+                URL, map_location="cpu", check_hash=True, weights_only=True, progress=True
+            )
+        except (URLError, OSError) as error:
+            raise CodecWeightsError(
+                f"EnCodec weights are not here and could not be fetched ({error}): {self._ways()}"
+            ) from error
+
+    def _draw_codebooks(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        for layer in self.layers:
+            codebook = torch.randn(layer.codebook.shape, generator=generator)
+            layer.codebook.copy_(codebook * 0.1)
+        self.loaded.fill_(True)
+
+    @staticmethod
+    def _ways(given: str | None = None) -> str:
+        return (
+            f"either run once with a network so that {Path(URL).name} is cached, "
+            "or download it and set model.target.codec.weights=FILE; "
+            "model/target=kmeans needs no weights"
+        )
+
+    @torch.no_grad()
+    @torch.autocast("cuda", enabled=False)
+    @torch.autocast("cpu", enabled=False)
+    def features(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames dim"]:
+        """Encoder output before the quantiser, 75 frames a second."""
+        # EnCodec pads its input by reflection, which needs more samples than one frame.
+        short = max(0, 4 * self.hop - audio.shape[1])
+        frames = max(1, audio.shape[1] // self.hop)
+        audio = nn.functional.pad(audio, (0, short))
+        return self.encoder(audio[:, None]).transpose(1, 2)[:, :frames]
+
+    @torch.no_grad()
+    @torch.autocast("cuda", enabled=False)
+    @torch.autocast("cpu", enabled=False)
+    def codes(self, audio: Float[Tensor, "batch samples"]) -> Int[Tensor, "batch frames books"]:
+        """Indices of the residual codebooks, by ``encode`` alone (it never updates them)."""
+        residual = self.features(audio).transpose(1, 2)
+        books = []
+        for layer in self.layers:
+            index = layer.encode(residual)
+            residual = residual - layer.decode(index)
+            books.append(index)
+        return torch.stack(books, -1)
+
+    def codebook_digest(self) -> str:
+        """SHA-256 of the codebooks: equal before and after training."""
+        digest = hashlib.sha256()
+        for layer in self.layers:
+            digest.update(layer.codebook.detach().cpu().numpy().tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,291 @@
+"""Score rows as tables: headlines, logger keys, trajectories, and what the terminal shows."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+Row = Mapping[str, object]
+
+COLUMNS = {
+    "benchmark": "str",
+    "metric": "str",
+    "layer": "str",
+    "value": "float64",
+    "subject": "str",
+    "target": "str",
+    "window": "str",
+    "ceiling": "float64",
+    "ci_low": "float64",
+    "ci_high": "float64",
+    "p": "float64",
+    "n": "Int64",
+    "simulated": "bool",
+    "encoder": "str",
+    "fingerprint": "str",
+    "step": "Int64",
+    "seconds": "float64",
+}
+IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric"]
+SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", "best"]
+SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
+SELECTED = "selected"
+LOWER_IS_BETTER = frozenset({"segment_error_rate"})
+"""Metrics whose best layer and best step are the lowest; of every other metric, the highest."""
+
+
+def score_table(source: str | PathLike[str] | Iterable[object]) -> pd.DataFrame:
+    """Score rows as one table with a column, of fixed dtype, for every field of a score.
+
+    Parameters
+    ----------
+    source : path or iterable
+        A ``scores.jsonl``, whose last line may be torn (a killed run), or rows: mappings or
+        dataclass instances. Fields that a score does not have are left out.
+
+    Returns
+    -------
+    DataFrame
+        Rows in the order written. A row written again (same encoder, fingerprint, step,
+        benchmark, metric, layer, subject, target and window) replaces the earlier one.
+
+    Raises
+    ------
+    ValueError
+        If a line other than the last is not JSON.
+    """
+    rows = _read_lines(Path(source)) if isinstance(source, str | PathLike) else source
+    table = pd.DataFrame([as_row(row) for row in rows], columns=list(COLUMNS))
+    for name, dtype in COLUMNS.items():
+        column = table[name]
+        if dtype == "str":
+            column = column.astype(object).where(column.notna(), "")
+        table[name] = column.eq(True) if dtype == "bool" else column.astype(dtype)
+    unique = [*IDENTITY, "layer", "subject", "target", "window"]
+    return table.drop_duplicates(unique, keep="last", ignore_index=True)
+
+
+def as_row(row: object) -> Row:
+    """A score or failure as a mapping, be it a mapping already or a dataclass instance."""
+    if is_dataclass(row) and not isinstance(row, type):
+        return asdict(row)
+    if isinstance(row, Mapping):
+        return row
+    raise TypeError(f"a row is a mapping or a dataclass instance, got {type(row).__name__}")
+
+
+def _read_lines(path: Path) -> list[Row]:
+    lines = path.read_text().splitlines()
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number < len(lines):
+                raise ValueError(f"{path} line {number} is not JSON: {error}") from error
+    return rows
+
+
+def layer_means(scores: pd.DataFrame, key: Sequence[str] = IDENTITY) -> pd.DataFrame:
+    """One row for each ``key`` and layer: the mean over its subjects and targets.
+
+    Rows of named targets count where there are any, and rows without a target otherwise. Rows
+    of the whole response (no window) count where there are any, and every window otherwise.
+    The ceiling is a mean too, and missing where any row lacks one; a confidence interval stays
+    only where a single row made the value; ``n`` is the smallest.
+    """
+    rows = _prefer(scores, scores["window"] == "", key)
+    rows = _prefer(rows, rows["target"] != "", key)
+    groups = rows.groupby([*key, "layer"], dropna=False, sort=False)
+    means = groups[["value", "ceiling"]].mean(skipna=False)
+    alone = groups.size() == 1
+    for bound in ("ci_low", "ci_high"):
+        means[bound] = groups[bound].mean().where(alone)
+    means["n"] = groups["n"].min()
+    means["seconds"] = groups["seconds"].max()
+    means["simulated"] = groups["simulated"].any()
+    return means.reset_index()
+
+
+def _prefer(rows: pd.DataFrame, wanted: pd.Series, key: Sequence[str]) -> pd.DataFrame:
+    """The wanted rows of every group that has some; all rows of every other group."""
+    groups = [rows[name] for name in key]
+    present = wanted.groupby(groups, dropna=False, sort=False).transform("any").astype(bool)
+    return rows[wanted | ~present]
+
+
+def goodness(table: pd.DataFrame) -> pd.Series:
+    """Values with the sign turned where lower is better, so that the largest is the best."""
+    return table["value"].where(~table["metric"].isin(LOWER_IS_BETTER), -table["value"])
+
+
+def _best_layers(scores: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    means = layer_means(_prefer(scores, scores["layer"] == SELECTED, key), key)
+    groups = [means[name] for name in key]
+    best = means.loc[goodness(means).groupby(groups, dropna=False, sort=False).idxmax()]
+    note = best["simulated"].map({True: " (simulated)", False: ""}).astype("str")
+    return best.assign(label=best["benchmark"] + note).reset_index(drop=True)
+
+
+def headlines(scores: pd.DataFrame) -> pd.DataFrame:
+    """The headline of every encoder, step, benchmark and metric: the mean of its best layer.
+
+    Values are averaged over subjects and targets within each layer, and the layer with the
+    best mean is kept (of equals, the shallowest). Where the benchmark chose the layer itself on
+    held-out data (rows of layer "selected"), those rows alone make the headline.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From :func:`score_table`.
+
+    Returns
+    -------
+    DataFrame
+        Columns encoder, fingerprint, step, benchmark, metric, layer, value, ceiling, ci_low,
+        ci_high, n, seconds, simulated and label (the benchmark, marked where simulated).
+    """
+    return _best_layers(scores, IDENTITY)
+
+
+def target_headlines(scores: pd.DataFrame) -> pd.DataFrame:
+    """As :func:`headlines`, for every named target at that target's own best layer."""
+    return _best_layers(scores[scores["target"] != ""], [*IDENTITY, "target"])
+
+
+def log_keys(scores_of_one_step: pd.DataFrame) -> dict[str, float]:
+    """What a logger is given: ``align/BENCHMARK/METRIC[/TARGET]`` and its value.
+
+    Benchmarks named ``probe/…`` keep that prefix; all others are put under ``align/``.
+
+    Raises
+    ------
+    ValueError
+        If the rows are of more than one encoder or step.
+    """
+    origins = scores_of_one_step[["encoder", "step"]].drop_duplicates()
+    if len(origins) > 1:
+        raise ValueError(
+            f"rows of {len(origins)} encoders or steps ({origins.to_dict('records')}) but one "
+            "step is logged at a time: filter the scores by encoder and step"
+        )
+    heads = headlines(scores_of_one_step).itertuples()
+    keys = {_log_name(row.benchmark, row.metric): row.value for row in heads}
+    for row in target_headlines(scores_of_one_step).itertuples():
+        keys[f"{_log_name(row.benchmark, row.metric)}/{row.target}"] = row.value
+    return keys
+
+
+def _log_name(benchmark: str, metric: str) -> str:
+    prefix = "" if benchmark.startswith("probe/") else "align/"
+    return f"{prefix}{benchmark}/{metric}"
+
+
+def last_per_step(table: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    """Rows of training steps, in the order of steps; of a step evaluated twice, the later.
+
+    Raises
+    ------
+    ValueError
+        If one step has rows of several encoders.
+    """
+    run = table.dropna(subset=["step"])
+    if (run.groupby("step")["encoder"].nunique() > 1).any():
+        names = ", ".join(run["encoder"].unique())
+        raise ValueError(
+            f"one step has scores of several encoders ({names}) but a trajectory is of one: "
+            "filter the scores by encoder and give the others as baselines"
+        )
+    return run.drop_duplicates([*key, "step"], keep="last").sort_values("step", kind="stable")
+
+
+def trajectory_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Each benchmark and metric at step 0, at its best step and at the end.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``SUMMARY``; gain is end - start. Without a step 0, start and gain are missing;
+        scores without a step (an encoder made elsewhere) are best and end where no others are.
+    """
+    heads, pairs = headlines(scores), ["benchmark", "metric"]
+    rows = pd.concat([last_per_step(heads, pairs), heads[heads["step"].isna()]])
+    groups = rows.groupby(pairs, sort=False)
+    return pd.DataFrame([_summary(group) for _, group in groups], columns=SUMMARY)
+
+
+def _summary(group: pd.DataFrame) -> dict[str, object]:
+    trained = group.dropna(subset=["step"])
+    group = (trained if len(trained) else group).reset_index(drop=True)
+    start = group[group["step"].eq(0).fillna(False)]
+    best, end = group.loc[goodness(group).idxmax()], group.iloc[-1]
+    first = start.iloc[0] if len(start) else {"value": math.nan, "layer": ""}
+    row = {name: end[name] for name in ("benchmark", "metric", "label", "simulated", "ceiling")}
+    row |= {"start": first["value"], "start_layer": first["layer"]}
+    for name, point in (("best", best), ("end", end)):
+        row |= {name: point["value"], f"{name}_layer": point["layer"]}
+        row[f"{name}_step"] = point["step"]
+    return row | {"gain": end["value"] - first["value"]}
+
+
+def number(value: float, signed: bool = False) -> str:
+    """A value to three decimals, or a dash where there is none."""
+    if pd.isna(value):
+        return "–"
+    return f"{value:+.3f}" if signed else f"{value:.3f}"
+
+
+def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> None:
+    """Show :func:`trajectory_table` on the terminal."""
+    table = Table(title="Trajectory (mean over targets, best layer)", title_justify="left")
+    for name in ("benchmark", "step 0", "best", "end", "gain", "ceiling"):
+        table.add_column(name, justify="left" if name == "benchmark" else "right")
+    for row in trajectory_table(scores).itertuples():
+        note = f"{row.metric}, simulated" if row.simulated else row.metric
+        when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, "
+        table.add_row(
+            _cell(row.benchmark, note),
+            _cell(number(row.start), row.start_layer),
+            _cell(number(row.best), f"{when}{row.best_layer}"),
+            _cell(number(row.end), row.end_layer),
+            number(row.gain, signed=True),
+            number(row.ceiling),
+        )
+    (console or Console()).print(table if table.rows else "No scores yet.")
+
+
+def _cell(value: str, note: str) -> str:
+    return f"{escape(value)}\n[dim]{escape(note)}[/dim]"
+
+
+def print_scores(
+    scores: pd.DataFrame, failures: Iterable[object] = (), console: Console | None = None
+) -> None:
+    """Show the headline of every benchmark, and every failure with its reason, in red."""
+    console = console or Console()
+    heads = headlines(scores)
+    names = ["benchmark", "metric", "best layer", "value", "ceiling", "n", "seconds"]
+    several = len(heads[["encoder", "step"]].drop_duplicates()) > 1
+    table = Table(*(["encoder", *names] if several else names))
+    for row in heads.itertuples():
+        count = "–" if pd.isna(row.n) else f"{row.n:,}"
+        seconds = "–" if pd.isna(row.seconds) else f"{row.seconds:.1f}"
+        origin = row.encoder if pd.isna(row.step) else f"{row.encoder} step {row.step:,}"
+        cells = [row.label, row.metric, row.layer, number(row.value), number(row.ceiling)]
+        cells = [*([origin] if several else []), *cells, count, seconds]
+        table.add_row(*map(escape, cells))
+    if table.rows:
+        console.print(table)
+    for failure in map(as_row, failures):
+        subject = failure.get("benchmark") or failure.get("encoder") or "unknown"
+        text = escape(f"{subject} failed: {failure.get('error')}")
+        console.print(f"[red]{text}[/red]", highlight=False)

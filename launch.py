@@ -1,4 +1,4 @@
-"""What the scripts share: config resolvers, the run folder, errors that fit on one line."""
+"""What the scripts share: from config to objects, the run folder, errors that fit on one line."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException
+from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning.loggers import Logger
 from rich.console import Console
+
+from evaluation.benchmark import Benchmark, Failure
 
 CONF = Path(__file__).parent / "conf"
 
@@ -81,24 +86,28 @@ def _explained(run: Callable[[], object]) -> None:
 
 def explain(error: BaseException) -> str:
     """One line for an error: what was got, what was expected, how to mend it."""
-    cause: BaseException = error
-    while isinstance(cause, HydraException | OmegaConfBaseException) and cause.__cause__:
-        cause = cause.__cause__
-    if isinstance(error, HydraException) and "instantiat" not in str(error):
-        cause = error
-    text = str(cause) or type(cause).__name__
-    unknown = re.search(r"Could not find '([\w/.=-]+)'", text)
-    if unknown:
-        return _unknown_option(unknown.group(1))
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    if unknown:
-        return (
-            f"there is no setting {unknown.group(1)}: `--cfg job` shows all of them, "
-            f"+{unknown.group(1)}=… adds a new one"
-        )
-    if isinstance(cause, KeyError):
-        text = f"missing key {text}"
-    return " ".join(text.split())
+    chain = list(_causes(error))
+    for text in map(str, chain):
+        if found := re.search(r"Could not (?:find|load) '([\w/.=-]+)'", text):
+            return _unknown_option(found.group(1))
+        if found := re.search(r"Could not override '([^']+)'", text):
+            name = found.group(1)
+            return (
+                f"there is no setting {name}: --cfg job shows all of them, +{name}=… adds a new one"
+            )
+        if found := re.search(r"Missing mandatory value: (\S+)", text):
+            return f"{found.group(1)} is not set: give {found.group(1)}=…"
+    cause = chain[-1]
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    return f"missing key {text}" if isinstance(cause, KeyError) else text
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and below Hydra's and OmegaConf's wrappers what they wrap."""
+    while error is not None:
+        yield error
+        wrapped = isinstance(error, HydraException | OmegaConfBaseException)
+        error = (error.__cause__ or error.__context__) if wrapped else None
 
 
 def _unknown_option(option: str) -> str:
@@ -109,3 +118,32 @@ def _unknown_option(option: str) -> str:
     near = difflib.get_close_matches(option, inside, n=3, cutoff=0.5) or inside
     names = ", ".join(name.removeprefix(group + "/") for name in near[:12])
     return f"there is no {option} in conf/: did you mean {group}={names}?"
+
+
+def build(config: DictConfig, **extra: Any) -> Any:
+    """Instantiate a config with plain containers inside."""
+    return instantiate(config, _convert_="all", **extra)
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, every reference resolved."""
+    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+
+
+def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failure]]:
+    """Benchmarks of the config by name, and those that cannot be built, with the reason."""
+    benchmarks: dict[str, Benchmark] = {}
+    failures = []
+    for kind, group in (cfg.get("benchmark") or {}).items():
+        for name, value in group.items():
+            try:
+                benchmarks[f"{kind}/{name}"] = build(value)
+            except Exception as error:
+                failures.append(Failure(f"{kind}/{name}", explain(error)))
+    return benchmarks, failures
+
+
+def build_loggers(cfg: DictConfig, run_id: str) -> list[Logger]:
+    """Loggers of the config; those that wait for the run's id are given it."""
+    loggers = [build(value) for value in (cfg.get("logger") or {}).values()]
+    return [made if isinstance(made, Logger) else made(run_id=run_id) for made in loggers]

@@ -14,12 +14,10 @@ import hydra
 import pytorch_lightning as pl
 import torch
 import wandb
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import Logger
+from omegaconf import DictConfig
 
 from callbacks.provenance import Provenance
-from launch import guarded, launch
+from launch import build, build_benchmarks, build_loggers, guarded, launch, resolved
 from models.checkpoint import check_shapes, read_checkpoint
 from reporting.tables import print_trajectory, score_table
 
@@ -44,7 +42,9 @@ def train(cfg: DictConfig) -> pl.Trainer:
         del content
 
     data = build(cfg.data)
-    benchmarks = build_benchmarks(cfg)
+    benchmarks, failures = build_benchmarks(cfg)
+    if failures:
+        raise RuntimeError(f"{failures[0].benchmark}: {failures[0].error}")
     loggers = build_loggers(cfg, run_id)
     trainer = build(
         cfg.trainer, callbacks=build_callbacks(cfg, benchmarks, run_id), logger=loggers
@@ -59,28 +59,6 @@ def train(cfg: DictConfig) -> pl.Trainer:
     finally:
         wandb.finish()
     return trainer
-
-
-def build(config: DictConfig, **extra: Any) -> Any:
-    """Instantiate a config with plain containers inside."""
-    return instantiate(config, _convert_="all", **extra)
-
-
-def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """The config as plain containers, every reference resolved."""
-    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
-
-
-def build_benchmarks(cfg: DictConfig) -> dict[str, Any]:
-    """Benchmarks of the config by name, such as ``fmri/nh2015_components``."""
-    groups = (cfg.get("benchmark") or {}).items()
-    return {f"{kind}/{n}": build(value) for kind, group in groups for n, value in group.items()}
-
-
-def build_loggers(cfg: DictConfig, run_id: str) -> list[Logger]:
-    """Loggers of the config; those that wait for it are given the run's id."""
-    loggers = [build(value) for value in (cfg.get("logger") or {}).values()]
-    return [make if isinstance(make, Logger) else make(run_id=run_id) for make in loggers]
 
 
 def build_callbacks(cfg: DictConfig, benchmarks: dict[str, Any], run_id: str) -> list[pl.Callback]:

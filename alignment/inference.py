@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.stats import t as student
 from torch import Tensor
 
@@ -34,9 +34,16 @@ def positive_r2(prediction: Float[Tensor, "n v"], response: Float[Tensor, "n v"]
     -------
     tensor of shape (v,)
     """
-    p = prediction - prediction.mean(0)
-    y = response - response.mean(0)
+    p, p_flat = _centred(prediction)
+    y, y_flat = _centred(response)
     norm = (p.square().sum(0) * y.square().sum(0)).sqrt()
-    flat = p.norm(dim=0) <= 1e-12 * prediction.norm(dim=0).clamp_min(1e-300)
-    r = torch.where((norm > 0) & ~flat, (p * y).sum(0) / norm.clamp_min(1e-300), 0.0)
+    varies = (norm > 0) & ~p_flat & ~y_flat
+    r = torch.where(varies, (p * y).sum(0) / norm.clamp_min(1e-300), 0.0)
     return r.clamp_min(0).square()
+
+
+def _centred(x: Float[Tensor, "n v"]) -> tuple[Float[Tensor, "n v"], Bool[Tensor, " v"]]:
+    """Columns without their mean, and which of them hold nothing but its rounding error."""
+    centred = x - x.mean(0)
+    rounding = max(1e-12, 4 * torch.finfo(x.dtype).eps)
+    return centred, centred.norm(dim=0) <= rounding * x.norm(dim=0)

@@ -55,7 +55,7 @@ class ScheduledCheckpoint(Checkpoint):
             return
         draft = self.folder / f".{path.name}.tmp"
         try:
-            trainer.save_checkpoint(draft)
+            trainer.save_checkpoint(draft, weights_only=False)
             if trainer.is_global_zero:
                 draft.replace(path)
                 self._point_last_to(path)

@@ -23,7 +23,7 @@ from torch import nn
 
 from evaluation.benchmark import Benchmark, Failure, Score
 from evaluation.features import Features, extract, gather_objects
-from models.encoder import Encoder
+from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Evaluation:
 
 
 def evaluate(
-    encoder: Encoder,
+    encoder: Encoder | StoredFeatures,
     benchmarks: Sequence[Benchmark],
     step: int | None = None,
     device: torch.device | str = "cpu",
@@ -83,7 +83,7 @@ def evaluate(
 
 
 def _score_group(
-    encoder: Encoder,
+    encoder: Encoder | StoredFeatures,
     group: list[Benchmark],
     step: int | None,
     device: torch.device | str,
@@ -120,7 +120,7 @@ def _score_group(
 
 
 def _try_extract(
-    encoder: Encoder, group: list[Benchmark], device: torch.device | str, bar: Progress | None
+    encoder: Encoder | StoredFeatures, group: list[Benchmark], device: torch.device | str, bar: Progress | None
 ) -> tuple[dict[str, dict[str, Features]], Exception | None]:
     poolings = [benchmark.pooling for benchmark in group]
     try:
@@ -142,7 +142,7 @@ def _by_stimuli(benchmarks: Sequence[Benchmark]) -> list[list[Benchmark]]:
     return list(groups.values())
 
 
-def fingerprint(encoder: Encoder) -> str:
+def fingerprint(encoder: Encoder | StoredFeatures) -> str:
     """SHA-256 over the encoder's weights, or what it says of itself where it has none."""
     if not isinstance(encoder, nn.Module):
         return str(getattr(encoder, "fingerprint", ""))
@@ -154,7 +154,7 @@ def fingerprint(encoder: Encoder) -> str:
 
 
 @contextmanager
-def _eval_mode(encoder: Encoder) -> Iterator[None]:
+def _eval_mode(encoder: Encoder | StoredFeatures) -> Iterator[None]:
     """Evaluation mode inside, every submodule's own mode restored after."""
     modes = {m: m.training for m in encoder.modules()} if isinstance(encoder, nn.Module) else {}
     for module in modes:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from torch import Tensor, distributed
 
 from datamodules.stimuli import StimulusSet
-from models.encoder import Encoder, Frames
+from models.encoder import Encoder, Frames, StoredFeatures
 
 T = TypeVar("T")
 Pooling = Literal["mean", "mean_std", "quarters", "frames"]
@@ -38,7 +38,7 @@ class Features:
 
 
 def extract(
-    encoder: Encoder,
+    encoder: Encoder | StoredFeatures,
     stimuli: StimulusSet,
     poolings: Iterable[Pooling],
     device: torch.device | str = "cpu",
@@ -57,6 +57,8 @@ def extract(
         ``features[pooling][layer]``.
     """
     wanted = sorted(set(poolings))
+    if isinstance(encoder, StoredFeatures):
+        return _look_up(encoder, stimuli, wanted)
     try:
         share: list[_Part] | Exception = _encode_share(
             encoder, stimuli, wanted, device, batch_seconds, progress
@@ -71,6 +73,22 @@ def extract(
     return {
         pooling: {name: _join(parts, pooling, name, len(stimuli)) for name in encoder.layers}
         for pooling in wanted
+    }
+
+
+def _look_up(
+    encoder: StoredFeatures, stimuli: StimulusSet, poolings: list[Pooling]
+) -> dict[Pooling, dict[str, Features]]:
+    """Stored vectors are taken as they are; stored frames are pooled like computed ones."""
+    found = encoder.lookup(stimuli.ids)
+    if "frames" in poolings and any(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError(f"{encoder.name} holds one vector a stimulus, this benchmark needs frames")
+    return {
+        pooling: {
+            layer: Features(value) if isinstance(value, Tensor) else _pool(value, pooling)
+            for layer, value in found.items()
+        }
+        for pooling in poolings
     }
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
 from encodec import EncodecModel
+from encodec.quantization.core_vq import VectorQuantization
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -35,6 +37,9 @@ class EncodecWeights(nn.Module):
         How many of the 32 residual codebooks are kept (8 of them are 6 kbit/s).
     """
 
+    layers: Sequence[VectorQuantization]
+    loaded: Tensor
+
     def __init__(self, weights: str | Path | None = None, codebooks: int = 8) -> None:
         super().__init__()
         self.weights = weights
@@ -42,7 +47,7 @@ class EncodecWeights(nn.Module):
             warnings.simplefilter("ignore", FutureWarning)
             codec = EncodecModel.encodec_model_24khz(pretrained=False)
         self.encoder = codec.encoder
-        self.layers = nn.ModuleList(codec.quantizer.vq.layers[:codebooks])
+        self.layers = nn.ModuleList(codec.quantizer.vq.layers[:codebooks])  # type: ignore[assignment]
         self.register_buffer("loaded", torch.tensor(False))
         self.sample_rate, self.hop, self.dim = codec.sample_rate, int(codec.encoder.hop_length), 128
         self.codebook_size = codec.quantizer.bins

@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from einops import rearrange
 from jaxtyping import Bool, Float, Int
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -94,6 +95,7 @@ class EncodecMAE(pl.LightningModule):
         self.masked_weight = masked_weight
         self.chunk_frames = chunk_frames
         self.name, self.seed = name, seed
+        self.step: int | None = None
         self.sample_rate = frontend.sample_rate
         self.layers = tuple(f"encoder.{i}" for i in range(len(encoder.layers)))
 
@@ -200,7 +202,7 @@ class EncodecMAE(pl.LightningModule):
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         steps = int(self.trainer.estimated_stepping_batches)
         optimiser, schedule = build_optimiser(self, self.optimisation, steps)
         return {
@@ -227,8 +229,6 @@ class EncodecMAE(pl.LightningModule):
         return self.encoder.hidden_states(x, None if bool(valid.all()) else valid)
 
 
-def mean_where(
-    values: Float[Tensor, "b n"], chosen: Bool[Tensor, "b n"]
-) -> Float[Tensor, ""]:
+def mean_where(values: Float[Tensor, "b n"], chosen: Bool[Tensor, "b n"]) -> Float[Tensor, ""]:
     """Mean over the chosen frames of the whole batch; zero if there is none."""
     return (values * chosen).sum() / chosen.sum().clamp_min(1)

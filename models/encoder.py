@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -61,4 +62,16 @@ class Encoder(Protocol):
         lengths : tensor of shape (batch,)
             Valid samples of each clip.
         """
+        ...
+
+
+@runtime_checkable
+class StoredFeatures(Protocol):
+    """An encoder whose features lie ready: they are looked up by the names of the stimuli."""
+
+    name: str
+    layers: tuple[str, ...]
+
+    def lookup(self, names: Sequence[str]) -> dict[str, Tensor | Frames]:
+        """Vectors (stimuli, dim) or Frames of every layer, in the order of ``names``."""
         ...

@@ -75,6 +75,8 @@ class LogMel(FrontEnd):
     """
 
     FLOOR = 1.1920928955078125e-07
+    taper: Tensor
+    filters: Tensor
 
     def __init__(
         self,

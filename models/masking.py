@@ -63,13 +63,14 @@ def gap_mask(
     position = torch.arange(frames, device=device)
     valid = position < lengths[:, None]
     order = _first_cover(starts, position, gap).masked_fill(~valid, starts.shape[1])
-    wanted = (lengths * share).floor().long()
+    wanted = (lengths.double() * share).floor().long()  # as int(length * share) in Python
     ranked = order.sort(1).values
     last = ranked.gather(1, (wanted - 1).clamp_min(0)[:, None])
     mask = (order <= last) & valid & (wanted > 0)[:, None]
 
     excess = mask.sum(1) - wanted
-    trimmable = starts < (lengths.max() - gap)
+    used = torch.arange(starts.shape[1], device=device) <= last
+    trimmable = used & (starts < (lengths.max() - gap))
     chosen = torch.where(trimmable.any(1), trimmable.int().argmax(1), 0)
     begin = starts.gather(1, chosen[:, None])
     trim = (position >= begin) & (position < begin + excess[:, None])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,7 +31,7 @@ class Optimisation:
     """
 
     lr: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: Sequence[float] = (0.9, 0.95)
     eps: float = 1e-8
     weight_decay: float = 0.05
     decay_all: bool = False
@@ -53,7 +54,7 @@ def build_optimiser(
     optimiser = AdamW(
         [group for group in groups if group["params"]],
         lr=settings.lr,
-        betas=tuple(settings.betas),
+        betas=(settings.betas[0], settings.betas[1]),
         eps=settings.eps,
     )
     return optimiser, LambdaLR(optimiser, lambda step: learning_rate(settings, step, steps))
@@ -67,4 +68,6 @@ def learning_rate(settings: Optimisation, step: int, steps: int) -> float:
     if settings.schedule == "constant":
         return 1.0
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
-    return settings.final_share + (1 - settings.final_share) * (1 + math.cos(math.pi * progress)) / 2
+    return (
+        settings.final_share + (1 - settings.final_share) * (1 + math.cos(math.pi * progress)) / 2
+    )

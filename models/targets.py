@@ -34,6 +34,7 @@ class Target(nn.Module):
     codebooks: int
     codebook_size: int
     weights: Tensor
+    fitted: Tensor
 
     def __init__(self, codebooks: int, size: int, weights: Sequence[float] | None) -> None:
         super().__init__()
@@ -103,6 +104,10 @@ class SpectralTarget(Target):
         Frames of the training corpus used for the statistics and the fit.
     seed : int
     """
+
+    center: Tensor
+    projection: Tensor
+    codebook: Tensor
 
     def __init__(
         self,
@@ -231,6 +236,8 @@ class RandomProjectionTarget(SpectralTarget):
         Width of the random codes.
     """
 
+    random: Tensor
+
     def __init__(self, *args: object, code_dim: int = 16, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.register_buffer("random", torch.zeros(self.codebooks, self.dim, code_dim))
@@ -248,9 +255,9 @@ class RandomProjectionTarget(SpectralTarget):
     def forward(self, audio: Tensor) -> Tensor:
         features = self.features(audio)
         codes = [
-            nearest(
-                nn.functional.normalize((features @ matrix).flatten(0, 1), dim=-1), book
-            ).view(features.shape[:2])
+            nearest(nn.functional.normalize((features @ matrix).flatten(0, 1), dim=-1), book).view(
+                features.shape[:2]
+            )
             for matrix, book in zip(self.random, self.codebook, strict=True)
         ]
         return torch.stack(codes, -1)
@@ -273,7 +280,5 @@ def kmeans(
         count = torch.bincount(index, minlength=k)
         total = torch.zeros_like(book).index_add_(0, index, points)
         spare = torch.randint(len(points), (k,), generator=generator).to(points.device)
-        book = torch.where(
-            count[:, None] > 0, total / count[:, None].clamp_min(1), points[spare]
-        )
+        book = torch.where(count[:, None] > 0, total / count[:, None].clamp_min(1), points[spare])
     return book

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -89,7 +90,7 @@ class Transformer(nn.Module):
             raise ValueError(f"norm is {norm!r}, expected 'residual' or 'pre'")
         self.dim, self.norm = dim, norm
         shared = FeedForward(dim, hidden) if tie_ff else None
-        self.layers = nn.ModuleList(
+        self.layers: Sequence[Layer] = nn.ModuleList(  # type: ignore[assignment]
             Layer(dim, heads, shared or FeedForward(dim, hidden)) for _ in range(layers)
         )
         self.final_norm = nn.LayerNorm(dim)
@@ -132,6 +133,8 @@ class SinusoidalPositions(nn.Module):
 
     PE has sines on even channels and cosines on odd ones, angle ``t * exp(-ln(1e4) * 2i / dim)``.
     """
+
+    frequency: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()

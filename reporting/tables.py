@@ -248,7 +248,8 @@ def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> No
     """Show :func:`trajectory_table` on the terminal."""
     table = Table(title="Trajectory (mean over targets, best layer)", title_justify="left")
     for name in ("benchmark", "step 0", "best", "end", "gain", "ceiling"):
-        table.add_column(name, justify="left" if name == "benchmark" else "right")
+        justify = "left" if name == "benchmark" else "right"
+        table.add_column(name, justify=justify, overflow="fold")
     for row in trajectory_table(scores).itertuples():
         note = f"{row.metric}, simulated" if row.simulated else row.metric
         when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, "
@@ -275,7 +276,9 @@ def print_scores(
     heads = headlines(scores)
     names = ["benchmark", "metric", "best layer", "value", "ceiling", "n", "seconds"]
     several = len(heads[["encoder", "step"]].drop_duplicates()) > 1
-    table = Table(*(["encoder", *names] if several else names))
+    table = Table()
+    for name in ["encoder", *names] if several else names:
+        table.add_column(name, overflow="fold")
     for row in heads.itertuples():
         count = "–" if pd.isna(row.n) else f"{row.n:,}"
         seconds = "–" if pd.isna(row.seconds) else f"{row.seconds:.1f}"

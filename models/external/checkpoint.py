@@ -55,7 +55,10 @@ def build(config: Any) -> Any:
     if not re.fullmatch(r"models(\.[a-z_]+)+\.[A-Z]\w*", target):
         raise ValueError(f"refused to build {target}: a checkpoint may only name classes in models")
     module, _, name = target.rpartition(".")
-    found = getattr(importlib.import_module(module), name, None)
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ModuleNotFoundError:
+        found = None
     if not isinstance(found, type) or found.__module__.split(".")[0] != "models":
         raise ValueError(f"refused to build {target}: a checkpoint may only name classes in models")
     return found(**values)

@@ -1,0 +1,40 @@
+"""Statistics of a log-mel spectrogram: the floor that every model must beat."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.encoder import Frames
+from models.frontend import LogMel
+
+
+class LogMelStatistics(nn.Module):
+    """Mean and standard deviation over time of each log-mel band, as one frame per clip.
+
+    Parameters
+    ----------
+    bands : int
+    name : str
+    """
+
+    layers = ("logmel",)
+
+    def __init__(self, bands: int = 128, name: str = "logmel") -> None:
+        super().__init__()
+        self.frontend = LogMel(bands=bands)
+        self.name = name
+        self.sample_rate = self.frontend.sample_rate
+
+    @torch.no_grad()
+    def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
+        """One frame of ``2 * bands`` numbers for each clip."""
+        frames = self.frontend(audio)
+        count = self.frontend.frames(lengths)
+        inside = torch.arange(frames.shape[1], device=audio.device) < count[:, None]
+        weight = inside[..., None] / count[:, None, None]
+        mean = (frames * weight).sum(1)
+        std = ((frames - mean[:, None]).square() * weight).sum(1).sqrt()
+        seconds = audio.shape[1] / self.sample_rate
+        values = torch.cat([mean, std], -1)[:, None]
+        return {"logmel": Frames(values, torch.ones_like(lengths), 1 / seconds, seconds / 2)}

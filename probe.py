@@ -1,0 +1,80 @@
+"""Give any encoder the examination that checkpoints get in training.
+
+``python probe.py --help`` shows how; conf/probe.yaml is where to begin reading.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from pathlib import Path
+
+import hydra
+import torch
+import wandb
+from omegaconf import DictConfig
+
+from evaluation.benchmark import Failure, append_rows
+from evaluation.evaluate import Evaluation, evaluate
+from launch import build, build_benchmarks, build_loggers, explain, guarded, launch
+from reporting.tables import log_keys, print_scores, score_table
+
+log = logging.getLogger(__name__)
+
+
+def probe(cfg: DictConfig) -> None:
+    """Score one encoder on the benchmarks of the config; exit code 1 if anything failed."""
+    folder = Path(cfg.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    benchmarks, failures = build_benchmarks(cfg)
+    result = Evaluation(failures=failures)
+    try:
+        encoder = build(cfg.encoder)
+    except Exception as error:
+        result.failures.append(Failure("", explain(error), cfg.name))
+    else:
+        device = _device(cfg.device)
+        if isinstance(encoder, torch.nn.Module):
+            encoder.to(device)
+        step = getattr(encoder, "step", None)
+        done = evaluate(
+            encoder, list(benchmarks.values()), step, device, cfg.time_budget, progress=True
+        )
+        result.scores += done.scores
+        result.failures += done.failures
+    append_rows(folder / "scores.jsonl", result.scores)
+    append_rows(folder / "failures.jsonl", result.failures)
+    print_scores(score_table(result.scores), result.failures)
+    _log(cfg, result)
+    log.info("scores are in %s", folder / "scores.jsonl")
+    if result.failures:
+        sys.exit(1)
+
+
+def _log(cfg: DictConfig, result: Evaluation) -> None:
+    """Send headline scores to the loggers of the config."""
+    if not result.scores:
+        return
+    keys = log_keys(score_table(result.scores))
+    try:
+        for logger in build_loggers(cfg, secrets.token_hex(4)):
+            logger.log_metrics(keys, result.scores[0].step or 0)
+            logger.save()
+    finally:
+        wandb.finish()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="probe")
+def main(cfg: DictConfig) -> None:
+    guarded(probe, cfg)
+
+
+if __name__ == "__main__":
+    launch(main)

@@ -1,0 +1,62 @@
+"""What scores are reported with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from alignment.inference import mean_interval, positive_r2
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+
+def test_r2_is_the_square_of_scipys_correlation() -> None:
+    response = noise(30, 8)
+    prediction = response + noise(30, 8, seed=1) * torch.arange(8)
+    for got, p, y in zip(positive_r2(prediction, response), prediction.T, response.T, strict=True):
+        assert got.item() == pytest.approx(stats.pearsonr(p, y).statistic.clip(0) ** 2)
+
+
+def test_the_response_itself_scores_one_whatever_its_unit() -> None:
+    response = noise(20, 3)
+    torch.testing.assert_close(positive_r2(response, response), torch.ones(3, dtype=torch.float64))
+    scaled = 3 * response + 7
+    torch.testing.assert_close(positive_r2(scaled, response), torch.ones(3, dtype=torch.float64))
+
+
+def test_a_negative_correlation_scores_zero() -> None:
+    response = noise(20, 3)
+    assert positive_r2(-response, response).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e6, 1e-6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_constant_side_scores_zero(value: float, dtype: torch.dtype) -> None:
+    response = noise(7, 4).to(dtype)
+    constant = torch.full((7, 4), value, dtype=dtype)
+    for scores in (positive_r2(constant, response), positive_r2(response, constant)):
+        assert scores.tolist() == [0, 0, 0, 0]
+    assert positive_r2(constant, constant).tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("level", [0.68, 0.95, 0.99])
+def test_the_interval_is_scipys(level: float) -> None:
+    values = noise(6) + 2
+    sem = stats.sem(values.numpy())
+    expected = stats.t.interval(level, 5, loc=values.numpy().mean(), scale=sem)
+    assert mean_interval(values, level) == pytest.approx(expected)
+
+
+def test_the_interval_holds_the_true_mean_as_often_as_it_says() -> None:
+    held = [low < 0 < high for low, high in (mean_interval(noise(5, seed=s)) for s in range(400))]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_values_have_no_interval(n: int) -> None:
+    assert mean_interval(noise(n)) == (None, None)

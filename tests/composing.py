@@ -1,0 +1,56 @@
+"""Compose the real configs with tiny limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from launch import CONF, register_resolvers
+
+TINY = [
+    "name=test",
+    "trainer=cpu",
+    "+trainer.enable_progress_bar=false",
+    "~callbacks.progress",
+    "logger=csv",
+    "data.source.n_clips=40",
+    "data.source.clip_seconds=1.0",
+    "data.crop_seconds=1.0",
+    "data.batch_size=4",
+    "data.val_clips=4",
+    "data.num_workers=0",
+    "model.encoder.layers=2",
+    "model.encoder.dim=16",
+    "model.encoder.heads=2",
+    "model.encoder.hidden=32",
+    "model.decoder.layers=1",
+    "model.frontend.bands=32",
+    "model.target.frontend.bands=32",
+    "model.target.codebooks=2",
+    "model.target.size=16",
+    "+model.target.fit_frames=500",
+    "trainer.log_every_n_steps=1",
+    "max_steps=6",
+    "schedule.every=2",
+    "schedule.early=0",
+]
+
+SIMULATED = [
+    "benchmark=[fmri/simulated,probe/simulated_vowel]",
+    "+benchmark.fmri.simulated.responses.n_sounds=30",
+    "+benchmark.probe.simulated_vowel.task.n_sounds=64",
+]
+
+
+def composed(run: Path, *overrides: str, config: str = "train") -> DictConfig:
+    """The config of a script, writing to ``run``."""
+    register_resolvers()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(config, overrides=[f"paths.run={run}", *overrides])
+
+
+def tiny(run: Path, *overrides: str) -> DictConfig:
+    """A training run of seconds on generated sounds."""
+    return composed(run, *TINY, *SIMULATED, *overrides)

@@ -1,0 +1,22 @@
+"""Shapes and types are checked while testing, and only then."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+install_import_hook(["models", "alignment"], "beartype.beartype")
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The root of the data sets."""
+    root = os.environ.get("ENTRAIN_DATA")
+    if not root:
+        pytest.skip("ENTRAIN_DATA is not set: point it at the folder that holds the data sets")
+    return Path(root)

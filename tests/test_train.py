@@ -1,0 +1,182 @@
+"""The main job through the real configs: train, examine, save, resume."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from callbacks.checkpoints import CheckpointSaveError
+from evaluation.benchmark import read_scores
+from evaluation.evaluate import evaluate
+from launch import build_benchmarks
+from models.checkpoint import read_checkpoint
+from models.external.checkpoint import load_checkpoint
+from tests.composing import TINY, composed, tiny
+from train import train
+
+
+class Crash(pl.Callback):
+    """Stand-in for kill -9: nothing more of this process is written after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            raise InterruptedError("killed")
+
+
+def weights(folder: Path, step: int) -> dict[str, torch.Tensor]:
+    return read_checkpoint(folder / "checkpoints" / f"step={step:08d}.ckpt")["state_dict"]
+
+
+def losses(folder: Path) -> dict[int, str]:
+    """Training loss of each step as written; a resumed run writes a file of its own."""
+    rows: dict[int, str] = {}
+    for file in sorted((folder / "metrics").glob("version_*/metrics.csv")):
+        for row in csv.DictReader(file.read_text().splitlines()):
+            if row.get("train/loss"):
+                rows[int(row["step"])] = row["train/loss"]
+    return rows
+
+
+def rows(folder: Path) -> list[tuple[object, ...]]:
+    found = read_scores(folder / "scores.jsonl")
+    return [(r.benchmark, r.metric, r.layer, r.target, r.step, r.value) for r in found]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an uninterrupted run of six steps."""
+    folder = tmp_path_factory.mktemp("run")
+    train(tiny(folder))
+    return folder
+
+
+def test_run_leaves_scores_checkpoints_and_figures(finished: Path) -> None:
+    assert {row[4] for row in rows(finished)} == {0, 2, 4, 6}
+    assert sorted(p.name for p in (finished / "checkpoints").iterdir()) == [
+        "last.ckpt",
+        *(f"step={step:08d}.ckpt" for step in (0, 2, 4, 6)),
+    ]
+    assert (finished / "trajectory.png").stat().st_size > 10_000
+    assert "simulated" in (finished / "trajectory.html").read_text()
+    assert len(losses(finished)) == 6
+
+
+def test_checkpoints_load_safely_and_say_where_they_come_from(finished: Path) -> None:
+    for path in (finished / "checkpoints").iterdir():
+        origin = torch.load(path, weights_only=True)["entrain"]
+        assert origin["config"]["model"]["encoder"]["dim"] == 16
+        assert len(origin["data_fingerprint"]) == 64
+        assert origin["git_revision"]
+        assert origin["run_id"]
+
+
+def test_targets_stay_as_they_were(finished: Path) -> None:
+    digests = {
+        read_checkpoint(path)["entrain"]["target_digest"]
+        for path in (finished / "checkpoints").iterdir()
+    }
+    assert len(digests) == 1
+    assert weights(finished, 0)["target.codebook"].equal(weights(finished, 6)["target.codebook"])
+
+
+def test_killed_and_resumed_run_equals_the_uninterrupted_one(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "train.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
+        )
+        with pytest.raises(InterruptedError):
+            train(tiny(tmp_path))
+    assert not (tmp_path / "checkpoints" / "step=00000006.ckpt").exists()
+    train(tiny(tmp_path, "ckpt_path=last"))
+    whole, resumed = (read_checkpoint(f / "checkpoints" / "last.ckpt") for f in (finished, tmp_path))
+    for name, value in whole["state_dict"].items():
+        assert value.equal(resumed["state_dict"][name]), name
+    for key, state in whole["optimizer_states"][0]["state"].items():
+        other = resumed["optimizer_states"][0]["state"][key]
+        assert all(torch.equal(value, other[name]) for name, value in state.items())
+    assert whole["lr_schedulers"] == resumed["lr_schedulers"]
+    assert whole["PretrainingData"] == resumed["PretrainingData"]
+    assert losses(finished) == losses(tmp_path)
+    assert rows(finished) == rows(tmp_path)
+
+
+def test_evaluation_leaves_the_weights_bit_identical(finished: Path, tmp_path: Path) -> None:
+    train(composed(tmp_path, *TINY, "suite=none"))
+    assert not (tmp_path / "scores.jsonl").read_text()
+    with_scores, without = weights(finished, 6), weights(tmp_path, 6)
+    assert all(value.equal(without[name]) for name, value in with_scores.items())
+
+
+def test_scores_of_saved_checkpoints_equal_the_logged_ones(finished: Path) -> None:
+    benchmarks, _ = build_benchmarks(tiny(finished))
+    recomputed = []
+    for step in (0, 2, 4, 6):
+        model = load_checkpoint(finished / "checkpoints" / f"step={step:08d}.ckpt")
+        recomputed += evaluate(model, list(benchmarks.values()), step=step).scores
+    logged = read_scores(finished / "scores.jsonl")
+    strip = [(r.benchmark, r.metric, r.layer, r.target, r.step, r.value) for r in recomputed]
+    assert strip == rows(finished)
+    assert [r.fingerprint for r in recomputed] == [r.fingerprint for r in logged]
+
+
+def test_failing_benchmark_is_reported_and_training_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, features: object) -> None:
+        raise ValueError("no responses today")
+
+    monkeypatch.setattr("evaluation.fmri.ResponseAlignment.score", broken)
+    train(tiny(tmp_path, "max_steps=2"))
+    assert "no responses today" in (tmp_path / "failures.jsonl").read_text()
+    assert {row[0] for row in rows(tmp_path)} == {"probe/simulated_vowel"}
+    with pytest.raises(RuntimeError, match="no responses today"):
+        train(tiny(tmp_path / "strict", "callbacks.evaluation.on_error=raise"))
+
+
+def test_full_disk_leaves_the_last_good_checkpoint_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = pl.Trainer.save_checkpoint
+
+    def full(self: pl.Trainer, path: Path, **kwargs: object) -> None:
+        if self.global_step < 4:
+            return save(self, path, **kwargs)  # type: ignore[arg-type]
+        Path(path).write_bytes(b"half a checkpoint")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.Trainer, "save_checkpoint", full)
+    with pytest.raises(CheckpointSaveError, match=r"No space left.*last\.ckpt.*ckpt_path=last"):
+        train(tiny(tmp_path))
+    assert read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"] == 2
+    assert not list((tmp_path / "checkpoints").glob(".*"))
+
+
+def test_checkpoint_of_another_shape_is_refused(finished: Path, tmp_path: Path) -> None:
+    last = finished / "checkpoints" / "last.ckpt"
+    with pytest.raises(ValueError, match="trained with another model"):
+        train(tiny(tmp_path, f"ckpt_path='{last}'", "model.encoder.layers=3"))
+
+
+def test_keep_bounds_the_number_of_checkpoints(tmp_path: Path) -> None:
+    train(composed(tmp_path, *TINY, "suite=none", "callbacks.checkpoint.keep=1"))
+    kept = [path.name for path in (tmp_path / "checkpoints").glob("step=*")]
+    assert kept == ["step=00000006.ckpt"]
+
+
+def test_wandb_runs_offline_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    train(tiny(tmp_path, "logger=wandb", "max_steps=2"))
+    files = list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
+    assert len(files) == 1
+    assert files[0].stat().st_size > 10_000

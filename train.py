@@ -46,9 +46,7 @@ def train(cfg: DictConfig) -> pl.Trainer:
     if failures:
         raise RuntimeError(f"{failures[0].benchmark}: {failures[0].error}")
     loggers = build_loggers(cfg, run_id)
-    trainer = build(
-        cfg.trainer, callbacks=build_callbacks(cfg, benchmarks, run_id), logger=loggers
-    )
+    trainer = build(cfg.trainer, callbacks=build_callbacks(cfg, benchmarks, run_id), logger=loggers)
     for logger in loggers:
         logger.log_hyperparams(resolved(cfg))
     try:

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from callbacks.schedule import Schedule
 from evaluation.benchmark import Benchmark, Failure, Score, append_rows
-from evaluation.evaluate import Evaluation, evaluate
+from evaluation.evaluate import Encoder, Evaluation, evaluate
 from reporting.figures import layer_step_png, trajectory_figure, write_report
 from reporting.tables import log_keys, score_table
 
@@ -37,12 +37,15 @@ class EvaluationCallback(pl.Callback):
     schedule : Schedule
         The same as the checkpoints'.
     folder : path
-        Run folder; gets ``scores.jsonl``, ``failures.jsonl``, ``trajectory.html`` and ``.png``.
+        Run folder; gets ``scores.jsonl``, ``baselines.jsonl``, ``failures.jsonl``,
+        ``trajectory.html`` and ``trajectory.png``.
     on_error : {"continue", "raise"}
     time_budget : float, optional
         Seconds for one examination.
     title : str
     progress : bool
+    baselines : mapping from name to Encoder
+        Examined once at the start and drawn beside the trajectory.
     """
 
     def __init__(
@@ -54,12 +57,15 @@ class EvaluationCallback(pl.Callback):
         time_budget: float | None = None,
         title: str = "Trajectory",
         progress: bool = True,
+        baselines: dict[str, Encoder] | None = None,
     ) -> None:
         self.benchmarks: Sequence[Benchmark] = list(benchmarks.values())
         self.schedule = schedule
         self.folder = Path(folder)
         self.on_error, self.time_budget = on_error, time_budget
         self.title, self.progress = title, progress
+        self.baselines: Sequence[Encoder] = list((baselines or {}).values())
+        self.baseline_scores: list[Score] = []
         self.scores: list[Score] = []
         self.failures: list[Failure] = []
         self.visited: list[int] = []
@@ -71,12 +77,14 @@ class EvaluationCallback(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         return {
             "scores": [asdict(row) for row in self.scores],
+            "baseline_scores": [asdict(row) for row in self.baseline_scores],
             "failures": [asdict(row) for row in self.failures],
             "visited": list(self.visited),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scores = [Score(**row) for row in state_dict["scores"]]
+        self.baseline_scores = [Score(**row) for row in state_dict["baseline_scores"]]
         self.failures = [Failure(**row) for row in state_dict["failures"]]
         self.visited = list(state_dict["visited"])
 
@@ -84,6 +92,8 @@ class EvaluationCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begun = time.perf_counter()
+        if trainer.global_step == 0:
+            self._examine_baselines(trainer, pl_module)
         if trainer.is_global_zero:
             self._rewrite_rows()
         if trainer.global_step == 0:
@@ -99,16 +109,7 @@ class EvaluationCallback(pl.Callback):
         step = trainer.global_step
         if not self.benchmarks or step in self.visited:
             return
-        with isolate_rng(), torch.autocast(pl_module.device.type, enabled=False):
-            result = evaluate(
-                pl_module,  # type: ignore[arg-type]
-                self.benchmarks,
-                step=step,
-                device=pl_module.device,
-                time_budget=self.time_budget,
-                on_error=self.on_error,
-                progress=self.progress and trainer.is_global_zero,
-            )
+        result = self._examine(trainer, pl_module, pl_module, step)  # type: ignore[arg-type]
         self.visited.append(step)
         self.scores += result.scores
         self.failures += result.failures
@@ -120,10 +121,37 @@ class EvaluationCallback(pl.Callback):
             append_rows(self.folder / "failures.jsonl", result.failures)
             self._report(trainer, keys, step)
 
+    def _examine_baselines(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for encoder in self.baselines:
+            if isinstance(encoder, torch.nn.Module):
+                encoder.to(pl_module.device)
+            result = self._examine(trainer, pl_module, encoder, None)
+            self.baseline_scores += result.scores
+            self.failures += result.failures
+
+    def _examine(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        encoder: Encoder,
+        step: int | None,
+    ) -> Evaluation:
+        """Evaluate in full precision, leaving every random number generator as it was."""
+        with isolate_rng(), torch.autocast(pl_module.device.type, enabled=False):
+            return evaluate(
+                encoder,
+                self.benchmarks,
+                step=step,
+                device=pl_module.device,
+                time_budget=self.time_budget,
+                on_error=self.on_error,
+                progress=self.progress and trainer.is_global_zero,
+            )
+
     # ---- what is shown -----------------------------------------------------------------------
 
     def _keys(self, result: Evaluation) -> dict[str, float]:
-        keys = log_keys(score_table(asdict(row) for row in result.scores))
+        keys = log_keys(score_table(result.scores))
         wall = max(time.perf_counter() - self._begun, 1e-9)
         return {
             **keys,
@@ -135,10 +163,10 @@ class EvaluationCallback(pl.Callback):
     def _report(self, trainer: pl.Trainer, keys: dict[str, float], step: int) -> None:
         for logger in trainer.loggers:
             logger.log_metrics(keys, step)
-        scores = score_table(asdict(row) for row in self.scores)
-        failures = [asdict(row) for row in self.failures]
+        scores = score_table(self.scores)
         hours = hours_per_step(trainer)
-        write_report(scores, self.folder, self.title, hours_per_step=hours, failures=failures)
+        floor = score_table(self.baseline_scores) if self.baseline_scores else None
+        write_report(scores, self.folder, self.title, hours, self.failures, baselines=floor)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger) and len(scores):
                 _log_media(logger, scores, self.folder, hours, step)
@@ -146,7 +174,12 @@ class EvaluationCallback(pl.Callback):
     def _rewrite_rows(self) -> None:
         """Rows on disk become those of the checkpoint: later ones will be computed again."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, rows in (("scores.jsonl", self.scores), ("failures.jsonl", self.failures)):
+        files: dict[str, Sequence[Score | Failure]] = {
+            "scores.jsonl": self.scores,
+            "baselines.jsonl": self.baseline_scores,
+            "failures.jsonl": self.failures,
+        }
+        for name, rows in files.items():
             draft = self.folder / f".{name}.tmp"
             draft.write_text("")
             append_rows(draft, rows)
@@ -157,7 +190,7 @@ class EvaluationCallback(pl.Callback):
             return
         import wandb
 
-        table = score_table(asdict(row) for row in self.scores)
+        table = score_table(self.scores)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 rows = wandb.Table(dataframe=table)

@@ -43,7 +43,7 @@ class Provenance(pl.Callback):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        numpy_state = np.random.get_state()
+        numpy_state = np.random.get_state()  # noqa: NPY002 - libraries draw from it
         state = {
             "torch": torch.get_rng_state(),
             "numpy": [numpy_state[0], numpy_state[1].tolist(), *numpy_state[2:]],  # type: ignore[index, union-attr]
@@ -62,7 +62,7 @@ class Provenance(pl.Callback):
             return
         torch.set_rng_state(state["torch"].cpu())
         name, keys, *rest = state["numpy"]
-        np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+        np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))  # noqa: NPY002
         random.setstate(_tuples(state["python"]))
         if torch.cuda.is_available() and len(state.get("cuda", [])) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

@@ -13,8 +13,6 @@ from datamodules.stimuli import StimulusSet
 from evaluation.features import Features, Pooling
 
 
-
-
 @dataclass(frozen=True)
 class Score:
     """One tidy row.

@@ -120,7 +120,10 @@ def _score_group(
 
 
 def _try_extract(
-    encoder: Encoder | StoredFeatures, group: list[Benchmark], device: torch.device | str, bar: Progress | None
+    encoder: Encoder | StoredFeatures,
+    group: list[Benchmark],
+    device: torch.device | str,
+    bar: Progress | None,
 ) -> tuple[dict[str, dict[str, Features]], Exception | None]:
     poolings = [benchmark.pooling for benchmark in group]
     try:

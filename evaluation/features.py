@@ -128,7 +128,7 @@ def _encode_share(
 
 def gather_objects(value: T) -> list[T]:
     """The value of every rank, in rank order."""
-    rank, world = _rank_and_world()
+    _, world = _rank_and_world()
     if world == 1:
         return [value]
     everything: list[T | None] = [None] * world

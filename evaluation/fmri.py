@@ -61,7 +61,13 @@ class ResponseAlignment:
     def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
         n, simulated = len(self.stimuli), self.responses.provenance.simulated
         return Score(
-            self.name, metric, layer, float(value), n=n, simulated=simulated, **fields  # type: ignore[arg-type]
+            self.name,
+            metric,
+            layer,
+            float(value),
+            n=n,
+            simulated=simulated,
+            **fields,  # type: ignore[arg-type]
         )
 
     def _regression(self, layer: str, x: Tensor) -> list[Score]:

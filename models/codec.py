@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.error import URLError
+from pickle import UnpicklingError
 
 import torch
 from encodec import EncodecModel
@@ -74,32 +74,39 @@ class EncodecWeights(nn.Module):
         state = self._read()
         keys = {k.replace("quantizer.vq.layers.", "layers."): v for k, v in state.items()}
         own = self.state_dict()
-        wanted = {k: v for k, v in keys.items() if k in own}
-        wanted["loaded"] = torch.tensor(True)
-        missing = sorted(set(own) - set(wanted))
-        if missing:
+        wanted = {k: v for k, v in keys.items() if k in own} | {"loaded": torch.tensor(True)}
+        wrong = sorted(k for k in own if k not in wanted or wanted[k].shape != own[k].shape)
+        if wrong:
             raise CodecWeightsError(
                 f"{self.weights or URL} is not a state dict of encodec_24khz: "
-                f"{len(missing)} keys are missing, the first is {missing[0]}"
+                f"{len(wanted.keys() & own.keys()) - 1} of {len(own) - 1} entries are there, "
+                f"{wrong[0]} is missing or of another shape"
             )
         self.load_state_dict(wanted)
 
     def _read(self) -> dict[str, Tensor]:
-        if self.weights is not None:
-            path = Path(self.weights)
-            if not path.is_file():
-                raise CodecWeightsError(
-                    f"no EnCodec weights at {path}: {self._ways(given=str(path))}"
-                )
-            return torch.load(path, map_location="cpu", weights_only=True)
+        path = None if self.weights is None else Path(self.weights)
+        if path is not None and not path.is_file():
+            raise CodecWeightsError(f"no EnCodec weights at {path}: {self._ways()}")
         try:
+            if path is not None:
+                return torch.load(path, map_location="cpu", weights_only=True)
             return torch.hub.load_state_dict_from_url(
                 URL, map_location="cpu", check_hash=True, weights_only=True, progress=True
             )
-        except (URLError, OSError) as error:
+        except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
             raise CodecWeightsError(
-                f"EnCodec weights are not here and could not be fetched ({error}): {self._ways()}"
+                f"EnCodec weights could not be read from {path or URL} ({reason}): {self._ways()}"
             ) from error
+
+    @staticmethod
+    def _ways() -> str:
+        return (
+            f"either run once with a network so that {Path(URL).name} is cached, "
+            "or download it and set model.target.codec.weights=FILE; "
+            "model/target=kmeans needs no weights"
+        )
 
     def _draw_codebooks(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -107,14 +114,6 @@ class EncodecWeights(nn.Module):
             codebook = torch.randn(layer.codebook.shape, generator=generator)
             layer.codebook.copy_(codebook * 0.1)
         self.loaded.fill_(True)
-
-    @staticmethod
-    def _ways(given: str | None = None) -> str:
-        return (
-            f"either run once with a network so that {Path(URL).name} is cached, "
-            "or download it and set model.target.codec.weights=FILE; "
-            "model/target=kmeans needs no weights"
-        )
 
     @torch.no_grad()
     @torch.autocast("cuda", enabled=False)

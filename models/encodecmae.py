@@ -59,7 +59,8 @@ class EncodecMAE(pl.LightningModule):
         Frames encoded together in feature extraction (300 is 4 s).
     name : str
     seed : int
-        Of the masks; the mask of a step depends on seed, step and rank alone.
+        Of the masks; a batch's mask depends on seed, batch index and rank alone, so that a resumed
+        run draws the same.
     """
 
     def __init__(

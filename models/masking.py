@@ -53,7 +53,7 @@ def gap_mask(
     lengths = lengths.to(device)
     batch = len(lengths)
     latest = (lengths - gap).clamp_min(0)
-    # Gaps needed on average: -ln(1 - share) * frames / gap; four times that is never exceeded.
+    # On average -ln(1 - share) * frames / gap gaps are needed, hardly ever four times that.
     draws = 16 + math.ceil(-4 * math.log1p(-share) * frames / gap)
     uniform = torch.rand(batch, draws, generator=generator, device=device)
     drawn = (uniform * (latest + 1)[:, None]).long().minimum(latest[:, None])

@@ -126,6 +126,8 @@ class SpectralTarget(Target):
         self.context, self.whiten = context, whiten
         self.fit_frames, self.seed = fit_frames, seed
         width = frontend.dim * (2 * context + 1)
+        if components is not None and components > width:
+            raise ValueError(f"{components} components, but the frames have {width} values")
         self.dim = components or width
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("projection", torch.zeros(width, self.dim))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 from rich.console import Console
@@ -248,8 +249,8 @@ def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> No
     """Show :func:`trajectory_table` on the terminal."""
     table = Table(title="Trajectory (mean over targets, best layer)", title_justify="left")
     for name in ("benchmark", "step 0", "best", "end", "gain", "ceiling"):
-        justify = "left" if name == "benchmark" else "right"
-        table.add_column(name, justify=justify, overflow="fold")
+        side: Literal["left", "right"] = "left" if name == "benchmark" else "right"
+        table.add_column(name, justify=side, overflow="fold")
     for row in trajectory_table(scores).itertuples():
         note = f"{row.metric}, simulated" if row.simulated else row.metric
         when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, "

@@ -97,7 +97,8 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
             train(tiny(tmp_path))
     assert not (tmp_path / "checkpoints" / "step=00000006.ckpt").exists()
     train(tiny(tmp_path, "ckpt_path=last"))
-    whole, resumed = (read_checkpoint(f / "checkpoints" / "last.ckpt") for f in (finished, tmp_path))
+    whole = read_checkpoint(finished / "checkpoints" / "last.ckpt")
+    resumed = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
     for name, value in whole["state_dict"].items():
         assert value.equal(resumed["state_dict"][name]), name
     for key, state in whole["optimizer_states"][0]["state"].items():
@@ -172,7 +173,7 @@ def test_keep_bounds_the_number_of_checkpoints(tmp_path: Path) -> None:
     assert kept == ["step=00000006.ckpt"]
 
 
-def test_wandb_runs_offline_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_is_offline_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))

@@ -35,6 +35,6 @@ class LogMelStatistics(nn.Module):
         weight = inside[..., None] / count[:, None, None]
         mean = (frames * weight).sum(1)
         std = ((frames - mean[:, None]).square() * weight).sum(1).sqrt()
-        seconds = audio.shape[1] / self.sample_rate
         values = torch.cat([mean, std], -1)[:, None]
-        return {"logmel": Frames(values, torch.ones_like(lengths), 1 / seconds, seconds / 2)}
+        # One frame has no rate of its own; it stands for the clip, whatever its length.
+        return {"logmel": Frames(values, torch.ones_like(lengths), rate=1.0, offset=0.5)}

@@ -21,10 +21,10 @@ demo: $(INSTALLED) ## pretrain on generated sounds and watch a simulated brain (
 	$(RUN) train.py experiment=demo
 
 test: $(INSTALLED) ## the fast tests; those of real data need ENTRAIN_DATA
-	$(RUN) -m pytest -m "not slow and not gpu" -n auto
+	$(RUN) -m pytest -m "not slow and not gpu" -n auto --dist loadscope
 
 test-slow: $(INSTALLED) ## all tests
-	$(RUN) -m pytest -m "not gpu" -n auto
+	$(RUN) -m pytest -m "not gpu" -n auto --dist loadscope
 
 check: $(INSTALLED) ## style, types and the fast tests
 	$(RUN) -m ruff check .

@@ -95,9 +95,11 @@ def explain(error: BaseException) -> str:
             return (
                 f"there is no setting {name}: --cfg job shows all of them, +{name}=… adds a new one"
             )
-        if found := re.search(r"Missing mandatory value: (\S+)", text):
-            return f"{found.group(1)} is not set: give {found.group(1)}=…"
-    cause = chain[-1]
+    # The innermost is the setting itself, the others refer to it.
+    if unset := re.findall(r"Missing mandatory value: ([\w.]+)", "\n".join(map(str, chain))):
+        return f"{unset[-1]} is not set: give {unset[-1]}=…"
+    # The innermost error that says something: what a parser raises may be without a text.
+    cause = next((e for e in reversed(chain) if str(e) not in ("", "None")), chain[-1])
     text = " ".join(str(cause).split()) or type(cause).__name__
     return f"missing key {text}" if isinstance(cause, KeyError) else text
 
@@ -112,10 +114,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _unknown_option(option: str) -> str:
     """Name the options of a config group that are nearest to one that does not exist."""
-    known = {str(file.relative_to(CONF).with_suffix("")) for file in CONF.rglob("*.yaml")}
-    group = option.split("/")[0]
-    inside = sorted(name for name in known if name.startswith(group + "/"))
-    near = difflib.get_close_matches(option, inside, n=3, cutoff=0.5) or inside
+    group, pattern = option.rpartition("/")[0], "[!_]*.yaml"
+    top = option.split("/")[0]
+    if not any((CONF / top).glob(pattern)):  # benchmark: its options lie in folders
+        group, pattern = top, f"*/{pattern}"
+    options = sorted(str(f.relative_to(CONF).with_suffix("")) for f in (CONF / group).glob(pattern))
+    near = difflib.get_close_matches(option, options, n=3, cutoff=0.5) or options
     names = ", ".join(name.removeprefix(group + "/") for name in near[:12])
     return f"there is no {option} in conf/: did you mean {group}={names}?"
 

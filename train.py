@@ -42,6 +42,9 @@ def train(cfg: DictConfig) -> pl.Trainer:
         del content
 
     data = build(cfg.data)
+    if cfg.compile:
+        model.encoder.compile()
+        model.decoder.compile()
     benchmarks, failures = build_benchmarks(cfg)
     if failures:
         raise RuntimeError(f"{failures[0].benchmark}: {failures[0].error}")

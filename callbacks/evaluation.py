@@ -161,10 +161,10 @@ class EvaluationCallback(pl.Callback):
         }
 
     def _report(self, trainer: pl.Trainer, keys: dict[str, float], step: int) -> None:
-        for logger in trainer.loggers:
-            logger.log_metrics(keys, step)
-        scores = score_table(self.scores)
         hours = hours_per_step(trainer)
+        for logger in trainer.loggers:
+            logger.log_metrics({**keys, "train/hours": step * hours}, step)
+        scores = score_table(self.scores)
         floor = score_table(self.baseline_scores) if self.baseline_scores else None
         write_report(scores, self.folder, self.title, hours, self.failures, baselines=floor)
         for logger in trainer.loggers:

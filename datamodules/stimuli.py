@@ -94,7 +94,8 @@ class StimulusSet:
             if isinstance(source, Path):
                 digest.update(source.read_bytes())
             else:
-                digest.update(source()[0].numpy().tobytes())
+                waveform, rate = source()
+                digest.update(f"{rate}".encode() + waveform.numpy().tobytes())
         return digest.hexdigest()
 
 

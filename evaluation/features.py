@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
@@ -64,7 +65,7 @@ def extract(
             encoder, stimuli, wanted, device, batch_seconds, progress
         )
     except Exception as error:  # every rank must reach the gathering, or the others would wait
-        share = error
+        share = _portable(error)
     parts: list[_Part] = []
     for outcome in gather_objects(share):
         if isinstance(outcome, Exception):
@@ -74,6 +75,15 @@ def extract(
         pooling: {name: _join(parts, pooling, name, len(stimuli)) for name in encoder.layers}
         for pooling in wanted
     }
+
+
+def _portable(error: Exception) -> Exception:
+    """The error, or its text where it cannot be sent to other ranks, which would wait for it."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _look_up(
@@ -187,13 +197,15 @@ POOLED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _pool(frames: Frames, pooling: Pooling) -> Features:
-    values = frames.values.float()
-    if pooling == "frames":
-        return Features(values.cpu(), frames.lengths.cpu(), frames.rate, frames.offset)
-    if pooling not in POOLED:
+    if pooling not in POOLED and pooling != "frames":
         raise ValueError(f"pooling {pooling!r}: expected one of {[*POOLED, 'frames']}")
+    values = frames.values.float()
     position = torch.arange(values.shape[1], device=values.device)
     valid = position < frames.lengths[:, None].to(values.device)
+    # What stands behind a clip's end may be anything, also not a number.
+    values = values.masked_fill(~valid[..., None], 0.0)
+    if pooling == "frames":
+        return Features(values.cpu(), frames.lengths.cpu(), frames.rate, frames.offset)
     return Features(POOLED[pooling](values, valid).cpu())
 
 

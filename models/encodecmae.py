@@ -159,7 +159,8 @@ class EncodecMAE(pl.LightningModule):
         self, audio: Tensor, lengths: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its parts for one batch, the mask drawn from ``generator``."""
-        with torch.no_grad():
+        # What is frozen works in full precision: in bfloat16 the codes would be others.
+        with torch.no_grad(), torch.autocast(audio.device.type, enabled=False):
             frames = self.frontend(audio)
             codes = self.target(audio)
         n = min(frames.shape[1], codes.shape[1])
@@ -196,8 +197,9 @@ class EncodecMAE(pl.LightningModule):
         self._log("val", loss, parts, batch_size=len(batch["audio"]), sync_dist=True)
 
     def _log(self, split: str, loss: Tensor, parts: dict[str, Tensor], **kwargs: object) -> None:
-        rows = {f"{split}/loss": loss, **{f"{split}/{k}": v for k, v in parts.items()}}
-        self.log_dict({key: value.detach() for key, value in rows.items()}, **kwargs)  # type: ignore[arg-type]
+        self.log(f"{split}/loss", loss.detach(), prog_bar=True, **kwargs)  # type: ignore[arg-type]
+        rows = {f"{split}/{name}": value.detach() for name, value in parts.items()}
+        self.log_dict(rows, **kwargs)  # type: ignore[arg-type]
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         gradients = [p.grad for p in self.parameters() if p.grad is not None]

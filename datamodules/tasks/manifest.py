@@ -53,8 +53,7 @@ def manifest_task(
     gone = next((path for path in paths if not path.is_file()), None)
     if gone is not None:
         raise FileNotFoundError(f"{file} lists {gone.name}, which is not at {gone}")
-    # Numbers sort as numbers, so that class 10 does not come before class 2.
-    classes = sorted({row[label] for row in rows}, key=lambda c: (not c.isdigit(), c.zfill(9)))
+    classes = sorted({row[label] for row in rows}, key=_numbers_first)
     folds = sorted({row[fold] for row in rows})
     if len(folds) < 2:
         raise ValueError(f"{file}: one fold only, expected at least two")
@@ -68,3 +67,8 @@ def manifest_task(
         torch.tensor([folds.index(row[fold]) for row in rows]),
         Provenance(source=source, licence=licence, paper=paper),
     )
+
+
+def _numbers_first(label: str) -> tuple[bool, int, str]:
+    """Sort key that puts class 2 before class 10."""
+    return not label.isdecimal(), int(label) if label.isdecimal() else 0, label

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -38,16 +39,16 @@ class Precomputed:
         if not file.is_file():
             raise FileNotFoundError(f"no features at {file}: check encoder.path")
         try:
-            with np.load(file, allow_pickle=False) as content:
+            with file.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
                 arrays = {key: content[key] for key in content.files}
-        except (ValueError, OSError) as error:
+        except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
             raise ValueError(f"{file} is no readable npz of plain arrays: {error}") from error
         if "stimuli" not in arrays:
             raise ValueError(f"{file} has no array 'stimuli' with the stimulus names")
         self.name = name or file.stem
         self.path = file
         self.fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
-        self.stimuli = [str(stimulus) for stimulus in arrays["stimuli"].ravel()]
+        self.stimuli = arrays["stimuli"].astype(str).ravel().tolist()
         self._rows = _rows_by_name(file, self.stimuli)
         self.layers = tuple(key for key in arrays if key not in NOT_LAYERS)
         self._values = {layer: self._check(layer, arrays[layer]) for layer in self.layers}

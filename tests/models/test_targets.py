@@ -273,3 +273,19 @@ def test_codebook_weights_sum_to_one() -> None:
 def test_a_weight_for_each_codebook_or_an_error() -> None:
     with pytest.raises(ValueError, match="2 codebook weights for 4 codebooks"):
         Target(4, 8, [0.5, 0.5])
+
+
+def test_mixed_precision_leaves_the_codes_as_they_are(
+    tiny: Callable[..., EncodecMAE], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny()
+    target = KMeansTarget(LogMel(bands=24, sample_rate=8000), codebooks=2, size=12, fit_frames=400)
+    audio = torch.randn(4, 8000, generator=torch.Generator().manual_seed(0)) * 0.1
+    lengths = torch.full((4,), 8000)
+    target.prepare([{"audio": audio, "lengths": lengths}])
+    seen = []
+    model.target.forward = lambda x: seen.append(target(x)) or seen[-1]  # type: ignore[func-returns-value]
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            model(audio, lengths, torch.Generator().manual_seed(0))
+    assert seen[0].equal(seen[1])

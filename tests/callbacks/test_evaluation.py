@@ -1,0 +1,175 @@
+"""Examination during training: it leaves the run as it was, and its rows survive a restart."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from callbacks.evaluation import EvaluationCallback, hours_per_step
+from callbacks.schedule import Schedule
+from evaluation.benchmark import read_scores
+from models.encoder import Frames
+from tests.evaluation.toys import MeanBenchmark, ToyEncoder
+
+
+class Restless(ToyEncoder):
+    """Stands in for a LightningModule whose encoding draws from every generator."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logged: dict[str, float] = {}
+
+    def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
+        torch.rand(3)
+        np.random.rand(3)  # noqa: NPY002 - the generator that Lightning seeds
+        random.random()
+        assert not torch.is_autocast_enabled("cpu")
+        return super().encode(audio, lengths)
+
+    def log_dict(self, values: dict[str, float], **_: object) -> None:
+        self.logged = dict(values)
+
+
+class Ledger:
+    """A logger that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+
+    def log_metrics(self, values: dict[str, float], step: int) -> None:
+        self.steps.append(step)
+
+
+def trainer(step: int = 0, last: int = 10, rank: int = 0) -> Any:
+    return SimpleNamespace(
+        global_step=step,
+        estimated_stepping_batches=last,
+        is_global_zero=rank == 0,
+        loggers=[Ledger()],
+        datamodule=SimpleNamespace(hours_per_batch=0.5),
+        world_size=4,
+        accumulate_grad_batches=2,
+    )
+
+
+def callback(folder: Path, **changes: Any) -> EvaluationCallback:
+    settings: dict[str, Any] = {
+        "benchmarks": {"probe/toy": MeanBenchmark("probe/toy")},
+        "schedule": Schedule(every=4, early=1),
+        "folder": folder,
+        "progress": False,
+    }
+    return EvaluationCallback(**settings | changes)
+
+
+def draws() -> tuple[float, float, float]:
+    return float(torch.rand(1)), float(np.random.rand()), random.random()  # noqa: NPY002
+
+
+def seed() -> None:
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    random.seed(1)
+
+
+def test_random_generators_weights_and_modes_are_left_as_they_were(tmp_path: Path) -> None:
+    seed()
+    expected = draws()
+    module = Restless()
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    seed()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        callback(tmp_path, baselines={"other": Restless()}).on_train_start(trainer(), module)  # type: ignore[arg-type]
+    assert draws() == expected
+    assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
+    assert all(m.training for m in module.modules())
+
+
+def test_steps_of_the_schedule_are_visited_once(tmp_path: Path) -> None:
+    examination, module = callback(tmp_path), Restless()
+    examination.on_train_start(trainer(), module)  # type: ignore[arg-type]
+    for step in range(1, 11):
+        for _ in range(2):  # as with accumulated gradients: two batches end at one step
+            examination.on_train_batch_end(trainer(step), module)  # type: ignore[arg-type]
+    assert examination.visited == [0, 2, 4, 8, 10]
+    rows = read_scores(tmp_path / "scores.jsonl")
+    assert [row.step for row in rows] == [step for step in (0, 2, 4, 8, 10) for _ in range(2)]
+    assert rows == examination.scores
+    assert (tmp_path / "trajectory.html").exists()
+    assert "probe/toy/mean" in module.logged
+    assert 0 < module.logged["eval/share_of_wall_time"] <= 1
+
+
+def test_state_comes_back_through_a_safe_checkpoint(tmp_path: Path) -> None:
+    broken = MeanBenchmark("probe/broken", error=ValueError("no labels today"))
+    benchmarks = {"a": MeanBenchmark("probe/toy"), "b": broken}
+    changes = {"benchmarks": benchmarks, "baselines": {"other": ToyEncoder(2.0, "other")}}
+    first = callback(tmp_path / "one", **changes)
+    first.on_train_start(trainer(), Restless())  # type: ignore[arg-type]
+    first.on_train_batch_end(trainer(2), Restless())  # type: ignore[arg-type]
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+
+    second = callback(tmp_path / "two", **changes)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.scores == first.scores
+    assert second.failures == first.failures
+    assert second.baseline_scores == first.baseline_scores
+    assert {row.encoder for row in second.baseline_scores} == {"other"}
+    assert second.visited == [0, 2]
+    second.on_train_start(trainer(2), Restless())  # type: ignore[arg-type]
+    for name in ("scores.jsonl", "baselines.jsonl", "failures.jsonl"):
+        assert (tmp_path / "two" / name).read_text() == (tmp_path / "one" / name).read_text()
+
+
+def test_rows_later_than_the_checkpoint_are_taken_off_the_disk(tmp_path: Path) -> None:
+    first, module = callback(tmp_path), Restless()
+    first.on_train_start(trainer(), module)  # type: ignore[arg-type]
+    state = first.state_dict()
+    first.on_train_batch_end(trainer(2), module)  # type: ignore[arg-type]
+    assert {row.step for row in read_scores(tmp_path / "scores.jsonl")} == {0, 2}
+    resumed = callback(tmp_path)
+    resumed.load_state_dict(state)
+    resumed.on_train_start(trainer(0), module)  # type: ignore[arg-type]
+    assert {row.step for row in read_scores(tmp_path / "scores.jsonl")} == {0}
+
+
+def test_when_all_benchmarks_fail_the_run_goes_on(tmp_path: Path) -> None:
+    broken = {"a": MeanBenchmark("probe/broken", error=ValueError("no labels today"))}
+    module = Restless()
+    callback(tmp_path, benchmarks=broken).on_train_start(trainer(), module)  # type: ignore[arg-type]
+    assert module.logged["eval/failed"] == 1
+    assert "no labels today" in (tmp_path / "failures.jsonl").read_text()
+    with pytest.raises(RuntimeError, match="no labels today"):
+        callback(tmp_path, benchmarks=broken, on_error="raise").on_train_start(trainer(), module)  # type: ignore[arg-type]
+
+
+def test_only_the_first_rank_writes(tmp_path: Path) -> None:
+    examination, other = callback(tmp_path / "run"), trainer(rank=1)
+    examination.on_train_start(other, Restless())  # type: ignore[arg-type]
+    assert examination.visited == [0]
+    assert examination.scores
+    assert not (tmp_path / "run").exists()
+    assert not other.loggers[0].steps
+
+
+def test_without_benchmarks_nothing_is_examined(tmp_path: Path) -> None:
+    module = Restless()
+    callback(tmp_path, benchmarks={}).on_train_start(trainer(), module)  # type: ignore[arg-type]
+    assert not module.batches
+    assert not module.logged
+
+
+def test_hours_of_a_step_count_ranks_and_accumulation() -> None:
+    assert hours_per_step(trainer()) == 0.5 * 4 * 2

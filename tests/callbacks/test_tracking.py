@@ -1,0 +1,73 @@
+"""Weights & Biases: online with a login, offline without, and never a question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import wandb
+
+from callbacks.tracking import has_login, wandb_logger
+
+
+@pytest.fixture(autouse=True)
+def no_login(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Nobody is logged in; the path of the netrc file, which is not there."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    netrc = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(netrc))
+    return netrc
+
+
+def test_a_login_is_a_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not has_login()
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)
+    assert has_login()
+
+
+def test_a_login_is_a_line_in_netrc(no_login: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    no_login.write_text("machine example.org login user password secret\n")
+    no_login.chmod(0o600)
+    assert not has_login()
+    no_login.write_text("machine api.wandb.ai login user password secret\n")
+    assert has_login()
+    monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    assert not has_login()
+
+
+def test_without_a_login_the_run_is_offline_in_its_folder(tmp_path: Path) -> None:
+    logger = wandb_logger("entrain", "made", tmp_path / "run", run_id="abcd1234", tags=["test"])
+    try:
+        logger.log_metrics({"loss": 1.0}, step=3)
+        run = logger.experiment
+        assert run.offline
+        assert (run.id, run.name) == ("abcd1234", "made")
+    finally:
+        wandb.finish()
+    assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*-abcd1234"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "mode", "resume"),
+    [
+        ({}, "offline", None),
+        ({"WANDB_API_KEY": "x" * 40}, "online", "allow"),
+        ({"WANDB_API_KEY": "x" * 40, "WANDB_MODE": "offline"}, "offline", None),
+        ({"WANDB_MODE": "disabled"}, "disabled", None),
+    ],
+)
+def test_mode_follows_login_and_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    environment: dict[str, str],
+    mode: str,
+    resume: str | None,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    given: dict[str, object] = {}
+    monkeypatch.setattr("callbacks.tracking.WandbLogger", lambda **settings: given.update(settings))
+    wandb_logger("entrain", "made", tmp_path, run_id="abcd1234")
+    assert given["settings"].mode == mode  # type: ignore[attr-defined]
+    assert (given["id"], given["resume"], given["log_model"]) == ("abcd1234", resume, False)

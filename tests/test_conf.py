@@ -1,0 +1,402 @@
+"""Every yaml under conf/ composes, builds and keeps its group's contract; a new one unasked."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
+from torch import Tensor
+
+from datamodules.synthetic import BRAIN, numbered_sound
+from evaluation.benchmark import Benchmark, Score
+from evaluation.features import POOLED, Features
+from launch import CONF, build, build_benchmarks, build_loggers, resolved
+from models.encoder import Encoder, Frames, StoredFeatures
+from models.frontend import FrontEnd
+from models.targets import Target
+from tests.composing import TINY, composed
+from train import build_callbacks
+
+SECONDS = (1.07, 2.0)
+NAMES = ["short", "long"]
+# The published codec is not at hand in a test; its random twin has the same shapes.
+RANDOM_CODEC = {
+    "frontend": "model.frontend.codec.weights=random",
+    "target": "model.target.codec.weights=random",
+}
+# Width and kind of the layers are as configured, but few of them and thin inside: for memory.
+SMALLER = ["model.encoder.layers=2", "model.encoder.hidden=64", "model.decoder.layers=1"]
+
+
+def options(group: str, pattern: str = "*.yaml") -> list[str]:
+    """Names of the yamls of a group, without the parts that start with an underscore."""
+    files = sorted((CONF / group).glob(pattern))
+    return [str(f.relative_to(CONF / group).with_suffix("")) for f in files if f.name[0] != "_"]
+
+
+def everything() -> list[str]:
+    """Every yaml that can be chosen, such as ``model/target/kmeans``."""
+    inside = [name for name in options("", "**/*.yaml") if "/" in name]
+    return [name for name in inside if not name.startswith("hydra/")]
+
+
+def chosen(name: str) -> str:
+    group, _, option = name.rpartition("/")
+    if name.startswith("benchmark/"):
+        return f"benchmark=[{name.removeprefix('benchmark/')}]"
+    return f"{group}={option}"
+
+
+def config(folder: Path, *overrides: str, script: str = "train") -> DictConfig:
+    """A config of which nothing is left for Hydra's own run to fill in."""
+    own = ["paths.audio=sounds"] + ["output_dir=out"] * (script == "probe")
+    return composed(folder, "name=test", *own, *overrides, config=script)
+
+
+def scripts_of(name: str) -> list[str]:
+    """Scripts whose config knows the group of an option."""
+    groups = {
+        script: [path.split(":")[0] for path in (CONF / f"{script}.yaml").read_text().split("- ")]
+        for script in ("train", "probe")
+    }
+    return [script for script, known in groups.items() if name.split("/")[0] in known]
+
+
+@pytest.mark.parametrize("name", everything())
+def test_every_option_composes_and_resolves(name: str, tmp_path: Path) -> None:
+    scripts = scripts_of(name)
+    assert scripts, f"no script has the group of {name}"
+    for script in scripts:
+        content = resolved(config(tmp_path, chosen(name), script=script))
+        assert content["name"]
+
+
+@pytest.mark.parametrize("script", ["train", "probe"])
+def test_scripts_compose_as_they_are(script: str, tmp_path: Path) -> None:
+    content = resolved(config(tmp_path, script=script))
+    assert set(content["benchmark"]) == {"fmri", "probe"}
+
+
+# ---- encoders and the parts of a model -----------------------------------------------------------
+
+
+@cache
+def clips(sample_rate: int) -> tuple[Tensor, Tensor]:
+    """Two generated sounds of different lengths, padded."""
+    sounds = [
+        numbered_sound(0, BRAIN, i, seconds, sample_rate)[0] for i, seconds in enumerate(SECONDS)
+    ]
+    lengths = torch.tensor([len(sound) for sound in sounds])
+    return torch.nn.utils.rnn.pad_sequence(sounds, batch_first=True), lengths
+
+
+def check_frames(frames: Frames, lengths: Tensor) -> None:
+    assert frames.values.ndim == 3
+    assert len(frames.values) == len(frames.lengths) == 2
+    assert frames.rate > 0
+    assert frames.offset >= 0
+    assert frames.lengths.ge(1).all()
+    assert frames.lengths.le(frames.values.shape[1]).all()
+    for value, n in zip(frames.values, frames.lengths.tolist(), strict=True):
+        assert torch.isfinite(value[:n]).all()
+    if frames.values.shape[1] > 1:
+        expected = torch.tensor(SECONDS) * frames.rate
+        assert (frames.lengths - expected).abs().le(2).all(), "lengths do not follow the rate"
+    first, second = (v[:n].mean(0) for v, n in zip(frames.values, frames.lengths, strict=True))
+    assert not torch.allclose(first, second), "two sounds have the same features"
+
+
+def check_encoder(encoder: Any) -> None:
+    """The contract of models/encoder.py, on two clips of different lengths."""
+    assert isinstance(encoder, Encoder)
+    assert encoder.name
+    assert len(set(encoder.layers)) == len(encoder.layers) > 0
+    if isinstance(encoder, torch.nn.Module):
+        encoder.eval()
+    audio, lengths = clips(encoder.sample_rate)
+    found = encoder.encode(audio, lengths)
+    assert tuple(found) == tuple(encoder.layers)
+    again = encoder.encode(audio[:1, : lengths[0]], lengths[:1])
+    for layer, frames in found.items():
+        check_frames(frames, lengths)
+        n = int(frames.lengths[0])
+        assert int(again[layer].lengths[0]) == n
+        alone, padded = again[layer].values[0, :n], frames.values[0, :n]
+        torch.testing.assert_close(padded, alone, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_models_are_encoders(name: str, tmp_path: Path) -> None:
+    smaller = [] if name == "tiny" else SMALLER
+    model = build(config(tmp_path, f"model={name}", *smaller).model)
+    check_encoder(model)
+    assert model.name == "test"
+    assert len(model.layers) == (4 if name == "tiny" else 2)
+
+
+@pytest.mark.parametrize("name", options("model/frontend"))
+def test_frontends_give_frames_at_their_rate(name: str, tmp_path: Path) -> None:
+    codec = [RANDOM_CODEC["frontend"]] * (name == "encodec")
+    model = build(config(tmp_path, f"model/frontend={name}", *codec).model)
+    frontend = model.frontend
+    assert isinstance(frontend, FrontEnd)
+    frontend.prepare()
+    audio, lengths = clips(frontend.sample_rate)
+    values = frontend(audio)
+    assert values.shape == (2, int(frontend.frames(lengths).max()), frontend.dim)
+    assert not values.requires_grad
+    check_frames(Frames(values, frontend.frames(lengths), frontend.rate, frontend.offset), lengths)
+    assert set(model.encode(audio, lengths)) == set(model.layers)
+
+
+@pytest.mark.parametrize("name", options("model/target"))
+def test_targets_give_codes_of_every_frame_and_stay_frozen(name: str, tmp_path: Path) -> None:
+    codec = [RANDOM_CODEC["target"]] * (name == "encodec")
+    model = build(config(tmp_path, f"model/target={name}", *codec).model)
+    target = model.target
+    assert isinstance(target, Target)
+    audio, lengths = clips(model.sample_rate)
+    target.prepare([{"audio": audio.roll(i * 1000, 1), "lengths": lengths} for i in range(6)])
+    assert bool(target.fitted)
+    digest = target.digest()
+    target.train()
+    codes = target(audio)
+    assert codes.dtype == torch.int64
+    assert codes.shape[::2] == (2, target.codebooks)
+    assert 0 <= int(codes.min()) <= int(codes.max()) < target.codebook_size
+    assert len(codes.unique()) > 2
+    assert float(target.weights.sum()) == pytest.approx(1)
+    assert target.digest() == digest
+    # The target has as many frames as the front end, give or take the edge.
+    assert abs(codes.shape[1] - int(model.frontend.frames(lengths).max())) <= 1
+
+
+@pytest.fixture(scope="module")
+def encoder_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What encoders that are read from a file are given."""
+    folder = tmp_path_factory.mktemp("encoders")
+    content = resolved(config(folder, *TINY))
+    state = {
+        "entrain": {"config": content},
+        "state_dict": build(config(folder, *TINY).model).state_dict(),
+        "global_step": 3,
+    }
+    torch.save(state, folder / "step.ckpt")
+    np.savez(folder / "made.npz", stimuli=NAMES, layer=np.array([[1.0, 2.0], [3.0, 4.0]]))
+    return {
+        "checkpoint": [f"encoder.path='{folder}/step.ckpt'"],
+        "precomputed": [f"encoder.path='{folder}/made.npz'"],
+    }
+
+
+@pytest.mark.parametrize("name", options("encoder"))
+def test_encoders_keep_the_contract(
+    name: str, tmp_path: Path, encoder_files: dict[str, list[str]]
+) -> None:
+    extra = encoder_files.get(name, [])
+    encoder = build(config(tmp_path, f"encoder={name}", *extra, script="probe").encoder)
+    if isinstance(encoder, StoredFeatures):
+        found = encoder.lookup(NAMES[::-1])
+        assert tuple(found) == tuple(encoder.layers)
+        assert found["layer"].tolist() == [[3, 4], [1, 2]]  # type: ignore[union-attr]
+    else:
+        check_encoder(encoder)
+
+
+# ---- benchmarks ----------------------------------------------------------------------------------
+
+
+def benchmark_options() -> list[Any]:
+    """Names of all benchmarks; those that read files of data sets are marked."""
+    names = options("benchmark", "*/*.yaml")
+    reads = {n: "${paths.data}" in (CONF / "benchmark" / f"{n}.yaml").read_text() for n in names}
+    return [pytest.param(n, marks=pytest.mark.data if reads[n] else ()) for n in names]
+
+
+@cache
+def built(name: str) -> Any:
+    benchmarks, failures = build_benchmarks(config(Path("nowhere"), f"benchmark=[{name}]"))
+    assert not failures
+    return benchmarks[name]
+
+
+@pytest.fixture
+def benchmark(request: pytest.FixtureRequest) -> Any:
+    if request.node.get_closest_marker("data"):
+        request.getfixturevalue("data")
+    return built(request.param)
+
+
+def of_benchmarks(test: Any) -> Any:
+    return pytest.mark.parametrize("benchmark", benchmark_options(), indirect=True)(test)
+
+
+def scores(benchmark: Any, values: Tensor) -> list[Score]:
+    return benchmark.score({"layer": Features(values.float())})
+
+
+def mean(rows: list[Score], metric: str) -> float:
+    return float(np.mean([row.value for row in rows if row.metric == metric]))
+
+
+@of_benchmarks
+def test_benchmarks_keep_the_contract(benchmark: Any, request: pytest.FixtureRequest) -> None:
+    assert isinstance(benchmark, Benchmark)
+    assert benchmark.name == request.node.callspec.params["benchmark"]
+    assert benchmark.pooling in {*POOLED, "frames"}
+    waveform = benchmark.stimuli.waveform(0, 24_000)
+    assert waveform.ndim == 1
+    assert waveform.dtype == torch.float32
+    assert torch.isfinite(waveform).all()
+    assert waveform.abs().max() > 0
+    n = len(benchmark.stimuli)
+    noise = {f"layer.{i}": Features(torch.randn(n, 4)) for i in range(2)}
+    rows = benchmark.score(noise)
+    assert {row.layer for row in rows} == set(noise)
+    assert {row.benchmark for row in rows} == {benchmark.name}
+    assert {row.n for row in rows} == {n}
+    held = benchmark.responses if hasattr(benchmark, "responses") else benchmark.task
+    assert {row.simulated for row in rows} == {held.provenance.simulated}
+    assert held.provenance.source
+    assert held.provenance.licence
+    assert held.folds.unique().numel() >= 2
+
+
+@of_benchmarks
+def test_noise_scores_nothing(benchmark: Any) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = scores(benchmark, torch.randn(len(benchmark.stimuli), 20, generator=generator))
+    for metric in {row.metric for row in rows}:
+        if metric == "r2":
+            assert mean(rows, metric) < 0.1
+        elif metric == "rsa":
+            assert abs(mean(rows, metric)) < 0.1
+        elif metric.endswith("accuracy"):
+            assert abs(mean(rows, metric) - 1 / len(benchmark.task.classes)) < 0.15
+        else:
+            pytest.fail(f"say here what noise scores in {metric}")
+
+
+@of_benchmarks
+def test_the_answer_itself_scores_the_ceiling(benchmark: Any) -> None:
+    if hasattr(benchmark, "responses"):
+        rows = scores(benchmark, benchmark.responses.values)
+        assert min(row.value for row in rows if row.metric == "r2") > 0.99
+        assert mean(rows, "rsa") == pytest.approx(1, abs=1e-3)
+        return
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.nn.functional.one_hot(benchmark.task.labels).float()
+    rows = scores(benchmark, labels + 0.01 * torch.randn(labels.shape, generator=generator))
+    assert mean(rows, "linear_accuracy") > 0.99
+    assert mean(rows, "knn_accuracy") > 0.99
+
+
+@pytest.mark.parametrize("name", options("suite"))
+def test_suites_name_benchmarks_that_exist(name: str, tmp_path: Path) -> None:
+    known = set(options("benchmark", "*/*.yaml"))
+    for script in ("train", "probe"):
+        cfg = config(tmp_path, f"suite={name}", script=script)
+        named = {
+            f"{kind}/{n}" for kind, group in (cfg.get("benchmark") or {}).items() for n in group
+        }
+        assert named <= known
+        assert bool(named) == (name != "none")
+
+
+# ---- the rest of a run ---------------------------------------------------------------------------
+
+
+def test_synthetic_data_gives_batches(tmp_path: Path) -> None:
+    small = [
+        "data.source.n_clips=20",
+        "data.batch_size=4",
+        "data.num_workers=0",
+        "data.val_clips=2",
+    ]
+    data = build(config(tmp_path, "data=synthetic", *small).data)
+    assert isinstance(data, pl.LightningDataModule)
+    batch = next(iter(data.train_dataloader()))
+    assert batch["audio"].shape == (4, 4 * 24_000)
+    assert batch["audio"].dtype == torch.float32
+    assert batch["lengths"].tolist() == [4 * 24_000] * 4
+    assert len(data.fingerprint) == 64
+
+
+@pytest.mark.parametrize("name", options("trainer"))
+def test_trainers_end_at_max_steps(name: str, tmp_path: Path) -> None:
+    cfg = config(tmp_path, f"trainer={name}", "max_steps=7").trainer
+    assert cfg.max_steps == 7
+    if name == "cpu":
+        trainer = build(cfg, logger=False, enable_progress_bar=False)
+        assert isinstance(trainer, pl.Trainer)
+        assert trainer.max_steps == 7
+        assert trainer.accelerator.__class__.__name__ == "CPUAccelerator"
+
+
+@pytest.mark.parametrize("name", options("logger"))
+def test_loggers_write_into_the_run(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    (logger,) = build_loggers(config(tmp_path, f"logger={name}"), "abcd1234")
+    assert isinstance(logger, Logger)
+    if name != "wandb":  # tests/callbacks/test_tracking.py writes that one
+        logger.log_metrics({"loss": 0.25}, 1)
+        logger.save()
+        logger.finalize("success")
+        assert any(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file())
+
+
+@pytest.mark.parametrize("name", options("callbacks"))
+def test_callbacks_are_built_with_one_schedule(name: str, tmp_path: Path) -> None:
+    cfg = config(tmp_path, f"callbacks={name}", "schedule.every=12", "schedule.early=1")
+    callbacks = build_callbacks(cfg, {}, "abcd1234")
+    assert all(isinstance(callback, pl.Callback) for callback in callbacks)
+    schedules = [c.schedule for c in callbacks if hasattr(c, "schedule")]
+    assert len(schedules) >= 2
+    assert len(set(schedules)) == 1
+    assert schedules[0].due(6, 100)
+    assert callbacks[-1].config["schedule"]["every"] == 12
+
+
+def test_the_published_experiment_has_the_published_values(tmp_path: Path) -> None:
+    content = resolved(
+        config(tmp_path, "experiment=encodecmae_base_published", "paths.audio=sounds")
+    )
+    model = content["model"]
+    optimisation = model["optimisation"]
+    assert optimisation["lr"] == 1e-4
+    assert optimisation["schedule"] == "constant"
+    assert optimisation["warmup_share"] == 0
+    assert optimisation["decay_all"] is True
+    assert optimisation["betas"] == [0.9, 0.95]
+    assert optimisation["weight_decay"] == 0.05
+    assert content["data"]["batch_size"] == 128
+    assert content["data"]["crop_seconds"] == 4.0
+    assert content["max_steps"] == content["trainer"]["max_steps"] == 500_000
+    assert content["trainer"]["gradient_clip_val"] is None
+    assert model["masking"]["share"] == 0.5
+    assert model["masking"]["gap"] == 15
+    assert model["masking"]["token"] == "zeros"
+    assert model["masked_weight"] == 0.9
+    assert model["target"]["_target_"] == "models.targets.EncodecTarget"
+    assert model["target"]["codec"]["codebooks"] == 8
+    assert model["target"]["weights"] is None
+    assert model["frontend"]["bands"] == 256
+    for part, layers in (("encoder", 10), ("decoder", 2)):
+        shape = {k: model[part][k] for k in ("layers", "dim", "heads", "hidden", "tie_ff", "norm")}
+        assert shape == {
+            "layers": layers,
+            "dim": 768,
+            "heads": 12,
+            "hidden": 4096,
+            "tie_ff": True,
+            "norm": "residual",
+        }

@@ -1,0 +1,197 @@
+"""The examination of any encoder through the real configs: scores, failures, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig
+
+from evaluation.benchmark import Score, read_scores
+from launch import build
+from probe import probe
+from tests.composing import SIMULATED, composed, tiny
+from train import train
+
+BOTH = {"fmri/simulated", "probe/simulated_vowel"}
+
+
+def config(folder: Path, *overrides: str, encoder: str = "logmel") -> DictConfig:
+    return composed(
+        folder / "runs",
+        *SIMULATED,
+        f"encoder={encoder}",
+        f"name={encoder}",
+        f"output_dir='{folder}'",
+        "device=cpu",
+        *overrides,
+        config="probe",
+    )
+
+
+def failures(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "failures.jsonl").read_text().splitlines()]
+
+
+def values(folder: Path) -> list[tuple[str, str, str, str, float]]:
+    rows = read_scores(folder / "scores.jsonl")
+    return [(r.benchmark, r.metric, r.layer, r.target, r.value) for r in rows]
+
+
+def test_scores_are_one_a_line_and_nothing_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    probe(config(tmp_path))
+    lines = [json.loads(line) for line in (tmp_path / "scores.jsonl").read_text().splitlines()]
+    rows = [Score(**line) for line in lines]
+    assert {row.benchmark for row in rows} == BOTH
+    assert {row.metric for row in rows} == {"r2", "rsa", "knn_accuracy", "linear_accuracy"}
+    assert {(row.encoder, row.layer, row.step) for row in rows} == {("logmel", "logmel", None)}
+    assert all(row.simulated for row in rows)
+    assert failures(tmp_path) == []
+    shown = capsys.readouterr().out
+    assert "fmri/simulated (simulated)" in shown
+    assert "linear_accuracy" in shown
+
+
+def test_rows_of_a_second_examination_are_appended(tmp_path: Path) -> None:
+    only = "benchmark=[probe/simulated_vowel]"
+    small = "+benchmark.probe.simulated_vowel.task.n_sounds=64"
+    for _ in range(2):
+        cfg = composed(
+            tmp_path / "runs", only, small, "name=x", f"output_dir='{tmp_path}'", config="probe"
+        )
+        probe(cfg)
+    found = values(tmp_path)
+    assert len(found) == 4
+    assert found[:2] == found[2:]
+
+
+def test_a_benchmark_that_fails_gives_exit_code_1_and_the_others_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: object, features: object) -> None:
+        raise ValueError("no labels today")
+
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr("evaluation.probing.ClassificationProbe.score", broken)
+    with pytest.raises(SystemExit) as exit:
+        probe(config(tmp_path))
+    assert exit.value.code == 1
+    (failure,) = failures(tmp_path)
+    assert (failure["benchmark"], failure["encoder"]) == ("probe/simulated_vowel", "logmel")
+    assert "no labels today" in failure["error"]
+    assert {row[0] for row in values(tmp_path)} == {"fmri/simulated"}
+    assert "probe/simulated_vowel failed" in capsys.readouterr().out
+
+
+def test_a_benchmark_without_its_data_gives_exit_code_1_and_the_others_score(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SystemExit) as exit:
+        probe(
+            config(
+                tmp_path,
+                f"paths.data='{tmp_path}'",
+                "benchmark=[fmri/simulated,fmri/nh2015_components,probe/simulated_vowel]",
+            )
+        )
+    assert exit.value.code == 1
+    (failure,) = failures(tmp_path)
+    assert failure["benchmark"] == "fmri/nh2015_components"
+    assert "ENTRAIN_DATA" in failure["error"]
+    assert {row[0] for row in values(tmp_path)} == BOTH
+
+
+def test_an_encoder_that_cannot_be_loaded_gives_exit_code_1(tmp_path: Path) -> None:
+    missing = tmp_path / "none.ckpt"
+    with pytest.raises(SystemExit) as exit:
+        probe(config(tmp_path, f"encoder.path='{missing}'", encoder="checkpoint"))
+    assert exit.value.code == 1
+    (failure,) = failures(tmp_path)
+    assert failure["encoder"] == "checkpoint"
+    assert f"no checkpoint at {missing}" in failure["error"]
+    assert values(tmp_path) == []
+
+
+def test_a_time_budget_that_is_used_up_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        probe(config(tmp_path, "time_budget=0"))
+    assert {failure["benchmark"] for failure in failures(tmp_path)} == BOTH
+
+
+def test_headlines_go_to_the_loggers(tmp_path: Path) -> None:
+    probe(config(tmp_path, "logger=csv", f"paths.run='{tmp_path}'"))
+    (file,) = tmp_path.glob("metrics/version_0/metrics.csv")
+    assert "align/fmri/simulated/r2" in file.read_text()
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """Two layers for the sounds of both benchmarks; the second one holds their names' numbers."""
+    cfg = config(tmp_path_factory.mktemp("names"))
+    names: list[str] = []
+    for group in cfg.benchmark.values():
+        for value in group.values():
+            names += build(value).stimuli.ids
+    random = np.random.default_rng(0)
+    return {
+        "stimuli": np.array(names),
+        "first": random.normal(size=(len(names), 6)),
+        "second": random.normal(size=(len(names), 3)) + np.arange(len(names))[:, None],
+    }
+
+
+def examined(folder: Path, arrays: dict[str, np.ndarray]) -> Path:
+    folder.mkdir()
+    np.savez(folder / "made.npz", **arrays)  # type: ignore[arg-type]
+    probe(config(folder, f"encoder.path='{folder}/made.npz'", encoder="precomputed"))
+    return folder
+
+
+def test_stored_features_are_matched_by_name(tmp_path: Path, stored: dict[str, np.ndarray]) -> None:
+    order = np.random.default_rng(1).permutation(len(stored["stimuli"]))
+    shuffled = {name: array[order] for name, array in stored.items()}
+    folders = {"one": stored, "two": shuffled}
+    one, two = (values(examined(tmp_path / name, arrays)) for name, arrays in folders.items())
+    assert {row[0] for row in one} == BOTH
+    assert {row[2] for row in one} == {"first", "second"}
+    assert one == two
+    mixed = {**shuffled, "stimuli": stored["stimuli"]}  # rows without their names
+    assert values(examined(tmp_path / "three", mixed)) != one
+
+
+def test_a_stimulus_that_is_not_stored_is_named(
+    tmp_path: Path, stored: dict[str, np.ndarray]
+) -> None:
+    gone = str(stored["stimuli"][3])
+    rest = {name: np.delete(array, 3, axis=0) for name, array in stored.items()}
+    with pytest.raises(SystemExit) as exit:
+        examined(tmp_path / "run", rest)
+    assert exit.value.code == 1
+    (failure,) = failures(tmp_path / "run")
+    assert failure["benchmark"] == "fmri/simulated"
+    assert f"no features of stimulus {gone}" in failure["error"]
+    assert {row[0] for row in values(tmp_path / "run")} == {"probe/simulated_vowel"}
+
+
+def test_a_checkpoint_scores_as_it_did_in_training(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(tiny(run, "max_steps=2"))
+    for step in (0, 2):
+        folder = tmp_path / f"step{step}"
+        path = run / "checkpoints" / f"step={step:08d}.ckpt"
+        folder.mkdir()
+        probe(config(folder, f"encoder.path='{path}'", encoder="checkpoint"))
+
+        def plain(rows: list[Score], step: int = step) -> list[Score]:
+            kept = [{**vars(row), "seconds": None} for row in rows if row.step == step]
+            return [Score(**row) for row in kept]
+
+        logged = plain(read_scores(run / "scores.jsonl"))
+        assert logged
+        assert plain(read_scores(folder / "scores.jsonl")) == logged

@@ -42,11 +42,13 @@ class Score:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.value):
-            raise ValueError(
-                f"{self.benchmark}: {self.metric} of layer {self.layer} is {self.value}; "
-                "a benchmark that cannot score raises an error that says why"
-            )
+        for name in ("value", "ceiling", "ci_low", "ci_high", "p"):
+            number = getattr(self, name)
+            if number is not None and not math.isfinite(number):
+                raise ValueError(
+                    f"{self.benchmark}: {name} of {self.metric} of layer {self.layer} is {number}; "
+                    "a benchmark that cannot score raises an error that says why"
+                )
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,12 @@ class Benchmark(Protocol):
 
 
 def append_rows(path: Path, rows: Iterable[Score | Failure]) -> None:
-    """Append rows to a jsonl file, one a line."""
+    """Append rows to a jsonl file, one a line; what a killed run left torn is taken away."""
+    with path.open("a+b") as file:
+        file.seek(max(0, file.tell() - 1))
+        if file.read(1) not in (b"", b"\n"):
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
     with path.open("a") as file:
         for row in rows:
             file.write(json.dumps(asdict(row)) + "\n")

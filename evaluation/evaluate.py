@@ -67,7 +67,11 @@ def evaluate(
     mark = fingerprint(encoder)
     result = Evaluation()
     with _eval_mode(encoder), torch.inference_mode(), _bar(progress) as bar:
-        for group in _by_stimuli(benchmarks):
+        groups, unreadable = _by_stimuli(benchmarks)
+        result.failures += [Failure(name, why, encoder.name, step) for name, why in unreadable]
+        if unreadable and on_error == "raise":
+            raise RuntimeError(": ".join(unreadable[0]))
+        for group in groups:
             late = max(gather_objects(time.perf_counter() - start))
             if time_budget is not None and late > time_budget:
                 reason = f"left out: the time budget of {time_budget:.0f} s was used up"
@@ -138,11 +142,23 @@ def _my_share(group: list[Benchmark]) -> list[Benchmark]:
     return group
 
 
-def _by_stimuli(benchmarks: Sequence[Benchmark]) -> list[list[Benchmark]]:
+def _by_stimuli(
+    benchmarks: Sequence[Benchmark],
+) -> tuple[list[list[Benchmark]], list[tuple[str, str]]]:
+    """Benchmarks that share stimuli, and those whose stimuli a rank cannot read, with the reason."""
+    marks: dict[str, str] = {}
+    errors: dict[str, str] = {}
+    for benchmark in benchmarks:
+        try:
+            marks[benchmark.name] = benchmark.stimuli.fingerprint
+        except Exception as error:
+            errors[benchmark.name] = f"{type(error).__name__}: {error}"
+    errors = {name: why for rank in gather_objects(errors) for name, why in rank.items()}
     groups: dict[str, list[Benchmark]] = defaultdict(list)
     for benchmark in benchmarks:
-        groups[benchmark.stimuli.fingerprint].append(benchmark)
-    return list(groups.values())
+        if benchmark.name not in errors:
+            groups[marks[benchmark.name]].append(benchmark)
+    return list(groups.values()), list(errors.items())
 
 
 def fingerprint(encoder: Encoder | StoredFeatures) -> str:

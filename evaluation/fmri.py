@@ -35,6 +35,8 @@ class ResponseAlignment:
     log10_alphas : (low, high, steps)
         Grid of ridge penalties; features are centred, not scaled.
     pooling : {"mean", "mean_std", "quarters"}
+    metrics : sequence of {"r2", "rsa"}
+        ``rsa`` needs at least three targets.
     """
 
     def __init__(
@@ -43,7 +45,14 @@ class ResponseAlignment:
         responses: ResponseSet,
         log10_alphas: Sequence[float] = (-9, 9, 37),
         pooling: Pooling = "mean",
+        metrics: Sequence[str] = ("r2", "rsa"),
     ) -> None:
+        if "rsa" in metrics and len(responses.targets) < 3:
+            raise ValueError(
+                f"{name}: {len(responses.targets)} targets, but correlation distances need at "
+                "least three: set metrics: [r2]"
+            )
+        self.metrics = tuple(metrics)
         self.name = name
         self.responses = responses
         self.stimuli = responses.stimuli
@@ -54,8 +63,10 @@ class ResponseAlignment:
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         rows = []
         for layer, feature in features.items():
-            rows += self._regression(layer, feature.values.double())
-            rows.append(self._similarity(layer, feature.values.double()))
+            if "r2" in self.metrics:
+                rows += self._regression(layer, feature.values.double())
+            if "rsa" in self.metrics:
+                rows.append(self._similarity(layer, feature.values.double()))
         return rows
 
     def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:

@@ -36,6 +36,14 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     assert read_scores(path) == [ROW]
 
 
+def test_rows_after_a_torn_line_take_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    append_rows(path, [ROW, ROW])
+    path.write_text(path.read_text()[:-30])
+    append_rows(path, [ROW])
+    assert read_scores(path) == [ROW, ROW]
+
+
 def test_a_torn_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
     append_rows(path, [ROW, ROW])

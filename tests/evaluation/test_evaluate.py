@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Score
 from evaluation.evaluate import Evaluation, evaluate, fingerprint
 from models.encoder import Frames
@@ -72,6 +74,14 @@ def test_sounds_that_cannot_be_encoded_fail_their_benchmarks_alone() -> None:
     assert [f.benchmark for f in result.failures] == ["a", "b"]
     assert all("out of memory" in f.error for f in result.failures)
     assert {row.benchmark for row in result.scores} == {"c"}
+
+
+def test_sounds_that_cannot_be_read_fail_their_benchmark_alone(tmp_path: Path) -> None:
+    gone = StimulusSet("gone", ["a"], [tmp_path / "a.wav"])
+    result = evaluate(ToyEncoder(), [MeanBenchmark("lost", gone), MeanBenchmark("kept", sounds())])
+    assert {row.benchmark for row in result.scores} == {"kept"}
+    assert [failure.benchmark for failure in result.failures] == ["lost"]
+    assert "a.wav" in result.failures[0].error
 
 
 def test_errors_are_raised_when_asked_for() -> None:

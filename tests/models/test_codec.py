@@ -172,7 +172,9 @@ def test_weights_restored_from_a_checkpoint_are_not_fetched(
 def test_a_wrong_file_names_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "other.th"
     torch.save({"encoder.weight": torch.zeros(2)}, path)
-    with pytest.raises(CodecWeightsError, match=r"other\.th is not .* keys are missing.*encoder\."):
+    with pytest.raises(
+        CodecWeightsError, match=r"other\.th is not .* 0 of \d+ entries .* encoder\."
+    ):
         EncodecWeights(path).load()
 
 
@@ -183,7 +185,7 @@ def test_a_file_that_is_not_there_names_both_ways(tmp_path: Path) -> None:
 
 
 def test_no_network_names_both_ways(no_network: None) -> None:
-    with pytest.raises(CodecWeightsError, match="could not be fetched") as caught:
+    with pytest.raises(CodecWeightsError, match="no route to host") as caught:
         EncodecWeights().load()
     assert_names_both_ways(caught.value)
 

@@ -45,8 +45,9 @@ class Score:
         for name in ("value", "ceiling", "ci_low", "ci_high", "p"):
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
+                what = self.metric if name == "value" else f"{name} of {self.metric}"
                 raise ValueError(
-                    f"{self.benchmark}: {name} of {self.metric} of layer {self.layer} is {number}; "
+                    f"{self.benchmark}: {what} of layer {self.layer} is {number}; "
                     "a benchmark that cannot score raises an error that says why"
                 )
 

@@ -145,7 +145,7 @@ def _my_share(group: list[Benchmark]) -> list[Benchmark]:
 def _by_stimuli(
     benchmarks: Sequence[Benchmark],
 ) -> tuple[list[list[Benchmark]], list[tuple[str, str]]]:
-    """Benchmarks that share stimuli, and those whose stimuli a rank cannot read, with the reason."""
+    """Benchmarks that share stimuli; and which have stimuli that a rank cannot read, and why."""
     marks: dict[str, str] = {}
     errors: dict[str, str] = {}
     for benchmark in benchmarks:

@@ -17,6 +17,8 @@ ROW = Score("fmri/made", "r2", "encoder.3", 0.1 + 0.2, target="pitch", ceiling=0
 def test_a_score_that_is_no_number_says_what_it_was(value: float) -> None:
     with pytest.raises(ValueError, match=r"fmri/made: r2 of layer encoder\.3 is (nan|-?inf)"):
         Score("fmri/made", "r2", "encoder.3", value)
+    with pytest.raises(ValueError, match="ceiling of r2 of layer"):
+        Score("fmri/made", "r2", "encoder.3", 0.1, ceiling=value)
 
 
 def test_rows_come_back_exactly_as_they_were_written(tmp_path: Path) -> None:

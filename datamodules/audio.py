@@ -61,7 +61,7 @@ class AudioFiles:
     Notes
     -----
     A span of a WAV, FLAC, Vorbis or MP3 file equals that part of the whole decoded file. libopus
-    does not converge fully after a jump: spans of Opus differ by up to 0.005 of full scale, the
+    does not converge fully after a jump: spans of Opus differ by up to 0.01 of full scale, the
     same way each time.
 
     Raises

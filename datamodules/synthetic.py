@@ -92,7 +92,6 @@ class SyntheticSounds:
         self.seed = seed
         self.names: Sequence[str] = [f"sim_{family_of(i)}_{i:04d}" for i in range(n_clips)]
         self.seconds: Sequence[float] = [clip_seconds] * n_clips
-        self.visits: Sequence[float] = [max(1.0, float(clip_seconds // 4))] * n_clips
         recipe = ("synthetic", _RECIPES, n_clips, clip_seconds, sample_rate, seed)
         self.fingerprint = hashlib.sha256(repr(recipe).encode()).hexdigest()
 

@@ -25,25 +25,79 @@ def mean_interval(
     return mean - half, mean + half
 
 
-def positive_r2(prediction: Float[Tensor, "n v"], response: Float[Tensor, "n v"]) -> Tensor:
+def positive_r2(
+    prediction: Float[Tensor, "*batch n v"],
+    response: Float[Tensor, "*batch n v"],
+    square_negative: bool = False,
+) -> Float[Tensor, "*batch v"]:
     """Squared Pearson correlation over rows, 0 where it is negative or a side is constant.
 
     This is r², not 1 - SSE/SST (Tuckute et al. 2023; Pepino et al. 2025).
 
-    Returns
-    -------
-    tensor of shape (v,)
+    Parameters
+    ----------
+    square_negative : bool
+        Square negative correlations as they are (Feather et al. 2023).
     """
     p, p_flat = _centred(prediction)
     y, y_flat = _centred(response)
-    norm = (p.square().sum(0) * y.square().sum(0)).sqrt()
+    norm = (p.square().sum(-2) * y.square().sum(-2)).sqrt()
     varies = (norm > 0) & ~p_flat & ~y_flat
-    r = torch.where(varies, (p * y).sum(0) / norm.clamp_min(1e-300), 0.0)
-    return r.clamp_min(0).square()
+    r = torch.where(varies, (p * y).sum(-2) / norm.clamp_min(1e-300), 0.0)
+    return (r if square_negative else r.clamp_min(0)).square()
 
 
-def _centred(x: Float[Tensor, "n v"]) -> tuple[Float[Tensor, "n v"], Bool[Tensor, " v"]]:
+def bootstrap_ci(
+    values: Float[Tensor, " n"], level: float = 0.95, n: int = 10_000, seed: int = 0
+) -> tuple[float, float] | tuple[None, None]:
+    """Percentile bootstrap interval of the mean over independent units, such as participants.
+
+    (None, None) for fewer than two units.
+    """
+    if len(values) < 2:
+        return None, None
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(len(values), (n, len(values)), generator=generator)
+    means = values.cpu().double()[drawn].mean(1)
+    low, high = means.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2]).double()).tolist()
+    return low, high
+
+
+def paired_permutation(
+    a: Float[Tensor, " n"], b: Float[Tensor, " n"], n: int = 10_000, seed: int = 0
+) -> float:
+    """Two-sided p of the mean of ``a - b``, the signs of paired differences flipped at random.
+
+    ``(1 + count(|permuted| >= |observed|)) / (1 + n)``; every sign pattern is tried where there
+    are no more than ``n``.
+    """
+    difference = (a - b).cpu().double()
+    units = len(difference)
+    if 2**units <= n:
+        bits = torch.arange(2**units)[:, None] >> torch.arange(units) & 1
+        null = ((1 - 2 * bits).double() @ difference).abs()
+        return float((null >= difference.sum().abs() - 1e-12).double().mean())
+    generator = torch.Generator().manual_seed(seed)
+    signs = 2.0 * torch.randint(2, (n, units), generator=generator).double() - 1
+    null = (signs @ difference).abs()
+    return float((1 + (null >= difference.sum().abs() - 1e-12).sum()) / (1 + n))
+
+
+def within_unit_sem(
+    values: Float[Tensor, "conditions units"],
+) -> Float[Tensor, " conditions"]:
+    """Standard error of each condition's mean once every unit's own mean is taken away.
+
+    As drawn in Tuckute et al. 2023: units are participants, conditions are models or layers.
+    """
+    centred = values - values.mean(0)
+    return centred.std(1) / math.sqrt(values.shape[1])
+
+
+def _centred(
+    x: Float[Tensor, "*batch n v"],
+) -> tuple[Float[Tensor, "*batch n v"], Bool[Tensor, "*batch v"]]:
     """Columns without their mean, and which of them hold nothing but its rounding error."""
-    centred = x - x.mean(0)
+    centred = x - x.mean(-2, keepdim=True)
     rounding = max(1e-12, 4 * torch.finfo(x.dtype).eps)
-    return centred, centred.norm(dim=0) <= rounding * x.norm(dim=0)
+    return centred, centred.norm(dim=-2) <= rounding * x.norm(dim=-2)

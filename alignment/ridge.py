@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -68,6 +68,24 @@ def loo_ridge(
     return RidgeFit(prediction.to(y_train.dtype), alpha.to(y_train.dtype))
 
 
+def crossvalidated_prediction(
+    x: Float[Tensor, "n p"],
+    y: Float[Tensor, "m v"],
+    folds: Int[Tensor, " m"],
+    alphas: Float[Tensor, " a"],
+) -> Float[Tensor, "m v"]:
+    """Prediction of every row of ``y`` by :func:`loo_ridge` fitted without the row's fold."""
+    if len(x) != len(y):
+        raise ValueError(
+            f"{len(x)} feature rows but {len(y)} response rows: check the stimulus order"
+        )
+    prediction = torch.empty_like(y)
+    for fold in folds.unique():
+        test = folds == fold
+        prediction[test] = loo_ridge(x[~test], y[~test], x[test], alphas).prediction
+    return prediction
+
+
 @dataclass(frozen=True)
 class _Basis:
     """Eigenvectors u, eigenvalues s and rotated responses v of the centred kernel.
@@ -98,8 +116,11 @@ def _decompose(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:
     # The constant vector becomes the eigenvector of the largest eigenvalue, and is left out.
     lift = 2 * kernel.diagonal(dim1=-2, dim2=-1).sum(-1) + 1
     s, u = torch.linalg.eigh(kernel + (lift / n)[..., None, None])
-    s, u = s[..., :-1].clamp_min(0), u[..., :-1]
-    return _Basis(u, s, u.mT @ y, 0.0, 0.0, x_test @ (x.mT @ u))
+    s, u = s[..., :-1], u[..., :-1]
+    # Directions without variance predict nothing; rounding would, at vanishing penalties.
+    kept = s > s[..., -1:].clamp_min(1e-300) * 1e-12
+    test = torch.where(kept[..., None, :], x_test @ (x.mT @ u), 0.0)
+    return _Basis(u, torch.where(kept, s, 0.0), u.mT @ y, 0.0, 0.0, test)
 
 
 def _decompose_features(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:

@@ -41,14 +41,19 @@ def rdm(
     return full[..., row, column]
 
 
+def zscore(x: Float[Tensor, "*batch n p"]) -> Float[Tensor, "*batch n p"]:
+    """Columns with mean 0 and standard deviation 1 over rows (population, + 1e-10)."""
+    return (x - x.mean(-2, keepdim=True)) / (x.std(-2, correction=0, keepdim=True) + 1e-10)
+
+
 def compare(
-    a: Float[Tensor, "*batch k"],
-    b: Float[Tensor, "*batch k"],
+    a: Float[Tensor, "*#batch k"],
+    b: Float[Tensor, "*#batch k"],
     method: Literal["spearman", "pearson", "cosine"] = "spearman",
-) -> Float[Tensor, "*batch"]:
+) -> Float[Tensor, "*_"]:
     """Similarity of two dissimilarity vectors.
 
-    ``spearman`` is the Pearson correlation of ranks, ties sharing their mean rank.
+    Leading axes broadcast. ``spearman`` is the Pearson correlation of ranks, ties sharing their mean rank.
     """
     if method == "spearman":
         return pearson(ranks(a), ranks(b))
@@ -59,7 +64,7 @@ def compare(
     raise ValueError(f"comparison {method!r}: expected spearman, pearson or cosine")
 
 
-def pearson(a: Float[Tensor, "*batch k"], b: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
+def pearson(a: Float[Tensor, "*#batch k"], b: Float[Tensor, "*#batch k"]) -> Float[Tensor, "*_"]:
     """Pearson correlation over the last axis; NaN where one side is constant."""
     a = a - a.mean(-1, keepdim=True)
     b = b - b.mean(-1, keepdim=True)

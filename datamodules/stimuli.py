@@ -109,6 +109,7 @@ class Provenance:
     device: str = ""
     subjects: int | None = None
     simulated: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,10 @@ class ResponseSet:
         Fold of each stimulus, 0-based.
     ceiling : tensor of shape (targets,), optional
         Squared correlation between the measured responses and the noise-free ones, where known.
+    scans : tensor of shape (stimuli, targets, scans), optional
+        Repeated measurements, of which ``values`` is the mean.
+    subjects, regions : tuple of str, optional
+        Participant and region of interest of each target, where targets are voxels.
     """
 
     stimuli: StimulusSet
@@ -132,9 +137,24 @@ class ResponseSet:
     folds: Tensor
     provenance: Provenance
     ceiling: Tensor | None = None
+    scans: Tensor | None = None
+    subjects: tuple[str, ...] | None = None
+    regions: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         rows = len(self.stimuli)
+        for name in ("subjects", "regions"):
+            known = getattr(self, name)
+            if known is not None and len(known) != len(self.targets):
+                raise ValueError(
+                    f"responses to {self.stimuli.name}: {len(known)} {name} of "
+                    f"{len(self.targets)} targets"
+                )
+        if self.scans is not None and self.scans.shape[:2] != self.values.shape:
+            raise ValueError(
+                f"responses to {self.stimuli.name}: scans {tuple(self.scans.shape)}, "
+                f"but values {tuple(self.values.shape)}"
+            )
         if self.values.shape != (rows, len(self.targets)) or self.folds.shape != (rows,):
             raise ValueError(
                 f"responses to {self.stimuli.name}: values {tuple(self.values.shape)} and folds "
@@ -143,6 +163,48 @@ class ResponseSet:
         if not torch.isfinite(self.values).all():
             bad = self.stimuli.ids[int((~torch.isfinite(self.values)).any(1).nonzero()[0])]
             raise ValueError(f"responses to {self.stimuli.name}: not a number at stimulus {bad}")
+
+
+@dataclass(frozen=True)
+class TimedResponseSet:
+    """Responses that are followed over time.
+
+    Parameters
+    ----------
+    values : tensor of shape (stimuli, times, targets), float64
+    times : tensor of shape (times,)
+        Seconds from the onset of the sound, evenly spaced.
+    targets : tuple of str
+    folds : tensor of shape (stimuli,), int64
+    """
+
+    stimuli: StimulusSet
+    values: Tensor
+    times: Tensor
+    targets: tuple[str, ...]
+    folds: Tensor
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        shape = (len(self.stimuli), len(self.times), len(self.targets))
+        if self.values.shape != shape or self.folds.shape != shape[:1]:
+            raise ValueError(
+                f"responses to {self.stimuli.name}: values {tuple(self.values.shape)} and folds "
+                f"{tuple(self.folds.shape)}, expected {shape} and {shape[:1]}"
+            )
+        if not torch.isfinite(self.values).all():
+            bad = self.stimuli.ids[int((~torch.isfinite(self.values)).flatten(1).any(1).nonzero()[0])]
+            raise ValueError(f"responses to {self.stimuli.name}: not a number at stimulus {bad}")
+
+    @property
+    def rate(self) -> float:
+        """Samples a second."""
+        return (len(self.times) - 1) / float(self.times[-1] - self.times[0])
+
+    def mean_over(self, start: float, stop: float) -> Tensor:
+        """Mean response from ``start`` to before ``stop`` (s), shape (stimuli, targets)."""
+        inside = (self.times >= start) & (self.times < stop)
+        return self.values[:, inside].mean(1)
 
 
 @dataclass(frozen=True)

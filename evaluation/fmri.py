@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.ridge import loo_ridge
-from alignment.rsa import compare, rdm
+from alignment.ridge import crossvalidated_prediction
+from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import ResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
@@ -101,21 +101,3 @@ class ResponseAlignment:
     def _similarity(self, layer: str, x: Tensor) -> Score:
         value = compare(rdm(zscore(x)), rdm(zscore(self.responses.values)), "spearman")
         return self._row("rsa", layer, value)
-
-
-def crossvalidated_prediction(x: Tensor, y: Tensor, folds: Tensor, alphas: Tensor) -> Tensor:
-    """Prediction of every row of ``y`` [n, v] by a model that was fitted without its fold."""
-    if len(x) != len(y):
-        raise ValueError(
-            f"{len(x)} feature rows but {len(y)} response rows: check the stimulus order"
-        )
-    prediction = torch.empty_like(y)
-    for fold in folds.unique():
-        test = folds == fold
-        prediction[test] = loo_ridge(x[~test], y[~test], x[test], alphas).prediction
-    return prediction
-
-
-def zscore(x: Tensor) -> Tensor:
-    """Columns with mean 0 and standard deviation 1 over rows (population, + 1e-10)."""
-    return (x - x.mean(0)) / (x.std(0, correction=0) + 1e-10)

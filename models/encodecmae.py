@@ -85,11 +85,9 @@ class EncodecMAE(pl.LightningModule):
         self.decoder_positions = SinusoidalPositions(decoder.dim)
         self.decoder = decoder
         self.head = nn.Linear(decoder.dim, target.codebooks * target.codebook_size)
-        for module in (self.embed, self.encoder, self.bridge, self.decoder, self.head):
-            module.apply(initialise)
-        self.mask_token = (
-            nn.Parameter(torch.randn(decoder.dim) * 0.02) if masking.token == "learned" else None
-        )
+        learned = masking.token == "learned"
+        self.mask_token = nn.Parameter(torch.empty(decoder.dim)) if learned else None
+        self.initialise()
         self.target = target
         self.masking = masking
         self.optimisation = optimisation
@@ -101,6 +99,16 @@ class EncodecMAE(pl.LightningModule):
         self.layers = tuple(f"encoder.{i}" for i in range(len(encoder.layers)))
 
     # ---- the model ---------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def initialise(self) -> None:
+        """Draw every trained weight; front end and target stay."""
+        for module in (self.embed, self.encoder, self.bridge, self.decoder, self.head):
+            module.apply(initialise)
+        for positions in (self.encoder_positions, self.decoder_positions):
+            nn.init.ones_(positions.scale)
+        if self.mask_token is not None:
+            nn.init.normal_(self.mask_token, std=0.02)
 
     def forward_encoder(
         self, frames: Float[Tensor, "b n f"], valid: Bool[Tensor, "b n"], mask: Bool[Tensor, "b n"]

@@ -150,8 +150,13 @@ class SinusoidalPositions(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Xavier-uniform weights and zero biases for a Linear; use with ``Module.apply``."""
+    """Xavier-uniform weights and zero biases for a Linear, ones and zeros for a LayerNorm.
+
+    Use with ``Module.apply``.
+    """
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.LayerNorm):
+        module.reset_parameters()

@@ -99,13 +99,13 @@ def _read_lines(path: Path) -> list[Row]:
 def layer_means(scores: pd.DataFrame, key: Sequence[str] = IDENTITY) -> pd.DataFrame:
     """One row for each ``key`` and layer: the mean over its subjects and targets.
 
-    Rows of named targets count where there are any, and rows without a target otherwise. Rows
-    of the whole response (no window) count where there are any, and every window otherwise.
-    The ceiling is a mean too, and missing where any row lacks one; a confidence interval stays
+    A row that stands for all of them (no window, no target, no subject) counts where there is
+    one, and the rows of every window, target or subject otherwise. The ceiling is a mean too, and missing where any row lacks one; a confidence interval stays
     only where a single row made the value; ``n`` is the smallest.
     """
-    rows = _prefer(scores, scores["window"] == "", key)
-    rows = _prefer(rows, rows["target"] != "", key)
+    rows = scores
+    for part in ("window", "target", "subject"):
+        rows = _prefer(rows, rows[part] == "", [*key, "layer"])
     groups = rows.groupby([*key, "layer"], dropna=False, sort=False)
     means = groups[["value", "ceiling"]].mean(skipna=False)
     alone = groups.size() == 1
@@ -140,7 +140,8 @@ def _best_layers(scores: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
 def headlines(scores: pd.DataFrame) -> pd.DataFrame:
     """The headline of every encoder, step, benchmark and metric: the mean of its best layer.
 
-    Values are averaged over subjects and targets within each layer, and the layer with the
+    Values are averaged over subjects and targets within each layer, unless a row stands for all
+    of them (:func:`layer_means`), and the layer with the
     best mean is kept (of equals, the shallowest). Where the benchmark chose the layer itself on
     held-out data (rows of layer "selected"), those rows alone make the headline.
 

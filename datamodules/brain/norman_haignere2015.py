@@ -1,13 +1,22 @@
-"""Norman-Haignere, Kanwisher & McDermott 2015: 165 natural sounds and six fMRI components."""
+"""Norman-Haignere, Kanwisher & McDermott 2015: fMRI responses to 165 natural sounds."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from scipy.io import loadmat
 
+from datamodules.brain.auditory_brain_dnn import (
+    load_array,
+    region_table,
+    subjects_of,
+    voxel_ids,
+    voxel_scans,
+)
 from datamodules.stimuli import Provenance, ResponseSet, StimulusSet
 
 PROVENANCE = Provenance(
@@ -49,18 +58,82 @@ def components(root: str | Path, rms: float | None = None) -> ResponseSet:
     """
     sounds = stimuli(root, rms)
     content = loadmat(str(_existing(Path(root) / "components.mat")))
-    names = [str(cell[0]) for cell in content["stim_names"].ravel()]
     targets = tuple(str(cell[0]) for cell in content["component_names"].ravel())
-    row = {name: index for index, name in enumerate(names)}
+    values = _responses(content, sounds)
+    return ResponseSet(sounds, values, targets, folds(root, sounds), PROVENANCE)
+
+
+def reconstructed_voxels(root: str | Path, rms: float | None = None) -> ResponseSet:
+    """Six components times voxel weights: 11,065 voxels of rank six, without noise.
+
+    Not measured voxels: no scans, no participants, no ceiling.
+    """
+    sounds = stimuli(root, rms)
+    content = loadmat(str(_existing(Path(root) / "components.mat")))
+    values = _responses(content, sounds) @ torch.from_numpy(content["W"].astype("float64"))
+    names = tuple(f"voxel_{index:05d}" for index in range(values.shape[1]))
+    provenance = replace(PROVENANCE, note="reconstructed from six components, not measured")
+    return ResponseSet(sounds, values, names, folds(root, sounds), provenance)
+
+
+def voxels(
+    root: str | Path,
+    arrays: str | Path,
+    rms: float | None = None,
+    unpickle: bool = False,
+) -> ResponseSet:
+    """Measured voxels with three scans each (7,694 of 8 participants).
+
+    Parameters
+    ----------
+    root : path
+        Folder of the sounds and folds, as in :func:`components`.
+    arrays : path
+        Folder with ``voxel_features_array.npy``, ``voxel_features_meta.npy`` and
+        ``neural_stim_meta.npy`` and, for regions, ``df_roi_meta.csv`` or ``.pkl``.
+    unpickle : bool
+        Read ``df_roi_meta.pkl``: unpickling executes what the file says.
+    """
+    sounds, folder = stimuli(root, rms), Path(arrays)
+    names = [_text(row[0]) for row in load_array(folder / "neural_stim_meta.npy")]
+    row = {name.removesuffix(".wav"): index for index, name in enumerate(names)}
+    order = _order(row, sounds, "neural_stim_meta.npy")
+    scans, meta = voxel_scans(folder, len(names))
+    regions = region_table(folder, unpickle)
+    ids = voxel_ids(meta)
+    return ResponseSet(
+        sounds,
+        scans[order].mean(-1),
+        tuple(f"voxel_{key}" for key in ids),
+        folds(root, sounds),
+        replace(PROVENANCE, subjects=8),
+        scans=scans[order],
+        subjects=subjects_of(meta, regions),
+        regions=tuple(regions.get(key, ("", ""))[1] for key in ids) if regions else None,
+    )
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _responses(content: dict[str, Any], sounds: StimulusSet) -> torch.Tensor:
+    """Component responses in the order of the sounds, float64."""
+    names = [str(cell[0]) for cell in content["stim_names"].ravel()]
+    order = _order({name: index for index, name in enumerate(names)}, sounds, "components.mat")
+    return torch.from_numpy(content["R"].astype("float64"))[order]
+
+
+def _order(row: dict[str, int], sounds: StimulusSet, file: str) -> list[int]:
     missing = [name for name in sounds.ids if name not in row]
     if missing:
-        raise ValueError(f"components.mat has no response to {missing[0]} ({len(missing)} missing)")
-    order = [row[name] for name in sounds.ids]
-    values = torch.from_numpy(content["R"].astype("float64"))[order]
-    return ResponseSet(sounds, values, targets, _folds(Path(root), sounds), PROVENANCE)
+        raise ValueError(f"{file} has no response to {missing[0]} ({len(missing)} missing)")
+    return [row[name] for name in sounds.ids]
 
 
-def _folds(root: Path, sounds: StimulusSet) -> torch.Tensor:
+def folds(root: str | Path, sounds: StimulusSet) -> torch.Tensor:
+    """The published stratified folds, 33 sounds each."""
+    root = Path(root)
     with _existing(root / "folds_5x33.csv").open() as file:
         fold = {row["stimulus"]: int(row["fold"]) for row in csv.DictReader(file)}
     numbers = {str(stimulus_number(name)): name for name in sounds.ids}

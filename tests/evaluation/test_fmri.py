@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.stimuli import Provenance, ResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features
-from evaluation.fmri import ResponseAlignment, crossvalidated_prediction, zscore
+from evaluation.fmri import ResponseAlignment
 from tests.evaluation.toys import sounds
 
 N, V = 60, 3

@@ -1,0 +1,115 @@
+"""How well features explain a response that follows them after a given delay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from alignment.inference import positive_r2
+
+
+def principal_components(
+    x: Float[Tensor, "s t p"], components: int
+) -> Float[Tensor, "s t k"]:
+    """Frames in the space of their first ``components`` principal components, float64.
+
+    Means and axes are those of all frames of all stimuli; no response is seen.
+    """
+    flat = x.flatten(0, 1).double()
+    flat = flat - flat.mean(0)
+    variance, axes = torch.linalg.eigh(flat.T @ flat)
+    kept = axes.flip(1)[:, : min(components, flat.shape[1])]
+    scale = variance.flip(0)[: kept.shape[1]].clamp_min(1e-30)
+    inside = scale > scale[0] * 1e-12
+    return (flat @ kept[:, inside]).unflatten(0, x.shape[:2])
+
+
+def lag_curve(
+    x: Float[Tensor, "s t k"],
+    y: Float[Tensor, "s u v"],
+    folds: Int[Tensor, " s"],
+    lags: Sequence[int],
+    alphas: Float[Tensor, " a"],
+) -> Float[Tensor, "lags v"]:
+    """Held-out r² of ridge regression of ``y[t + lag]`` on ``x[t]``, one lag at a time.
+
+    Whole stimuli are held out. Every lag uses the same frames of ``x``, so that lags differ by
+    the delay and by nothing else: ``y`` goes on for at least ``max(lags)`` frames more. Each
+    target's penalty is the one with the smallest squared error over the training folds, each
+    predicted from the others. All fits are made from sums of squares and products per fold.
+
+    Parameters
+    ----------
+    x : tensor of shape (stimuli, t, k)
+    y : tensor of shape (stimuli, u, v)
+        At the rate of ``x``, with u >= t + max(lags).
+    lags : sequence of int
+        Frames by which the response follows, not negative.
+    alphas : tensor of shape (a,)
+        Penalties on features scaled to a mean variance of 1.
+    """
+    length = x.shape[1]
+    if min(lags) < 0 or length + max(lags) > y.shape[1]:
+        raise ValueError(
+            f"lags {min(lags)} … {max(lags)} need {length + max(lags)} frames of response to "
+            f"{length} of features, got {y.shape[1]}"
+        )
+    inputs = x.double()
+    inputs = inputs / inputs.std((0, 1)).square().mean().sqrt().clamp_min(1e-30)
+    curves = [
+        _heldout_r2(inputs, y[:, lag : lag + length].double(), folds, alphas.double())
+        for lag in lags
+    ]
+    return torch.stack(curves)
+
+
+def _heldout_r2(x: Tensor, y: Tensor, folds: Tensor, alphas: Tensor) -> Tensor:
+    names = folds.unique()
+    parts = [(x[folds == f].flatten(0, 1), y[folds == f].flatten(0, 1)) for f in names]
+    sums = [_Sums(a, b) for a, b in parts]
+    predictions = []
+    for outer, (a, _) in enumerate(parts):
+        rest = [s for k, s in enumerate(sums) if k != outer]
+        error = torch.zeros(len(alphas), y.shape[-1], dtype=x.dtype, device=x.device)
+        for inner in range(len(rest)):
+            fitted = _fit(rest[:inner] + rest[inner + 1 :], alphas)
+            error += rest[inner].error(*fitted)
+        best = error.argmin(0)
+        weights, offset = _fit(rest, alphas)
+        pick = best[None, None].expand(1, weights.shape[1], -1)
+        chosen = weights.gather(0, pick)[0]
+        predictions.append(a @ chosen + offset.gather(0, best[None])[0])
+    return positive_r2(torch.cat(predictions), torch.cat([b for _, b in parts]))
+
+
+class _Sums:
+    """Count, sums and products of one fold's rows."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.n = len(x)
+        self.x, self.y = x.sum(0), y.sum(0)
+        self.xx, self.xy, self.yy = x.T @ x, x.T @ y, y.square().sum(0)
+
+    def error(self, weights: Tensor, offset: Tensor) -> Tensor:
+        """Squared error of ``x w + o`` summed over the rows, shape (alphas, v)."""
+        quadratic = (weights * (self.xx @ weights)).sum(1)
+        linear = (weights * self.xy).sum(1)
+        through = (self.x[:, None] * weights).sum(1)
+        constant = self.n * offset.square() - 2 * offset * self.y
+        return self.yy - 2 * linear + quadratic + 2 * offset * through + constant
+
+
+def _fit(sums: Sequence[_Sums], alphas: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (alphas, k, v) and offsets (alphas, v) of ridge with intercept on several folds."""
+    n = sum(s.n for s in sums)
+    x_mean, y_mean = sum(s.x for s in sums) / n, sum(s.y for s in sums) / n
+    xx = sum(s.xx for s in sums) - n * torch.outer(x_mean, x_mean)
+    xy = sum(s.xy for s in sums) - n * torch.outer(x_mean, y_mean)
+    values, axes = torch.linalg.eigh(xx)
+    rotated = axes.T @ xy
+    scaled = rotated / (values.clamp_min(0)[:, None] + alphas[:, None, None])
+    weights = axes @ scaled
+    return weights, y_mean - (x_mean[:, None] * weights).sum(1)

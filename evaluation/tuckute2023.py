@@ -1,0 +1,166 @@
+"""The regression protocol of Tuckute, Feather, Boebinger & McDermott 2023."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from alignment.inference import positive_r2
+from alignment.reliability import PREDICTION_FLOOR, RESPONSE_FLOOR, reliability
+from alignment.selection import group_medians, heldout_best_layer
+from alignment.split_ridge import SplitRidge, gram, scan_predictions
+from alignment.splits import Splits, random_halves
+from datamodules.stimuli import ResponseSet
+from evaluation.benchmark import Score
+from evaluation.features import Features, Pooling
+from evaluation.summaries import voxel_rows
+
+
+class Tuckute2023:
+    """Ridge regression over random halves, with a held-out choice of the layer.
+
+    Every target is regressed on the time-averaged features of each layer over ten halves, the
+    penalty by exact leave-one-out. ``metric=r2``: squared positive correlation on the test half,
+    uncorrected. ``metric=r2_corrected``, where there are scans: corrected for the noise of
+    responses and predictions (alignment/reliability.py), medians over splits cut at 1.
+
+    Rows of a layer hold the median over splits. Rows of layer ``selected`` hold the protocol's
+    own choice: each target's layer is chosen on half of the splits and scored on the others.
+    What a row stands for: evaluation/summaries.py.
+
+    Parameters
+    ----------
+    name : str
+    responses : ResponseSet
+    log10_alphas : (low, high, steps)
+    seed, n_splits : int
+        Of the halves; 0 and 10 as published (Feather et al. 2023: 3882).
+    selection : {"heldout", "best"}
+        ``best`` takes the layer with the largest median over all splits (inflated).
+    square_negative : bool
+        A negative correlation is squared as it is (Feather et al. 2023), not counted as 0.
+    clip_reliability : bool
+        Negative reliabilities count as 0; False is as published.
+    chunk : int
+        Targets held at once.
+    device : str
+        Where the regression is computed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        responses: ResponseSet,
+        log10_alphas: Sequence[float] = (-9, 9, 19),
+        seed: int = 0,
+        n_splits: int = 10,
+        selection: Literal["heldout", "best"] = "heldout",
+        square_negative: bool = False,
+        clip_reliability: bool = True,
+        pooling: Pooling = "mean",
+        chunk: int = 512,
+        device: str = "cpu",
+    ) -> None:
+        self.name = name
+        self.responses = responses
+        self.stimuli = responses.stimuli
+        self.pooling: Pooling = pooling
+        self.splits = random_halves(len(responses.stimuli), n_splits, seed)
+        self.selection, self.square_negative = selection, square_negative
+        self.clip_reliability, self.chunk, self.device = clip_reliability, chunk, device
+        low, high, steps = log10_alphas
+        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+
+    def score(self, features: Mapping[str, Features]) -> list[Score]:
+        scans = self.responses.scans
+        scores = split_scores(
+            [feature.values for feature in features.values()],
+            self.responses.values[..., None] if scans is None else scans,
+            self.splits,
+            self.alphas,
+            square_negative=self.square_negative,
+            clip_reliability=self.clip_reliability,
+            chunk=self.chunk,
+            device=self.device,
+        )
+        return [row for metric, values in scores.items() for row in self._rows(metric, features, values)]
+
+    def _rows(self, metric: str, layers: Mapping[str, Features], values: Tensor) -> list[Score]:
+        """Rows of one metric from its values (layers, targets, splits)."""
+        clip = 1.0 if metric == "r2_corrected" else None
+        medians = values.quantile(0.5, -1)
+        medians = medians if clip is None else medians.clamp_max(clip)
+
+        def choose(targets: Tensor, groups: Tensor) -> Tensor:
+            if self.selection == "best":
+                return group_medians(medians[:, targets].max(0).values, groups)
+            return heldout_best_layer(values[:, targets], groups, clip=clip).per_group
+
+        return list(voxel_rows(self.name, self.responses, metric, [*layers], medians, choose))
+
+
+def split_scores(
+    layers: Sequence[Tensor],
+    scans: Tensor,
+    splits: Splits,
+    alphas: Tensor,
+    square_negative: bool = False,
+    clip_reliability: bool = True,
+    chunk: int = 512,
+    device: str | torch.device = "cpu",
+) -> dict[str, Tensor]:
+    """Score of every layer, target and split: ``r2``, and ``r2_corrected`` with several scans.
+
+    Parameters
+    ----------
+    layers : sequence of tensors of shape (n, p)
+    scans : tensor of shape (n, v, k)
+        Responses of v targets in k scans.
+    splits : Splits
+    alphas : tensor of shape (a,)
+
+    Returns
+    -------
+    dict of tensors of shape (layers, v, splits)
+        float64, on the CPU.
+    """
+    scans, alphas = scans.to(device), alphas.to(device)
+    train, test = splits.train.to(device), splits.test.to(device)
+    shape = (len(layers), scans.shape[1], len(train))
+    r2 = torch.empty(shape, dtype=torch.float64, device=device)
+    if scans.shape[-1] == 1:
+        for number, x in enumerate(layers):
+            ridge = SplitRidge.of(gram(x.to(device)), train, test)
+            for split, piece, prediction in scan_predictions(ridge, scans, alphas, chunk):
+                truth = scans[test[split], piece, 0].double()
+                r2[number, piece, split] = positive_r2(prediction[-1], truth, square_negative)
+        return {"r2": r2.cpu()}
+    noise = _response_reliability(scans, train, clip_reliability, chunk)
+    corrected = torch.empty_like(r2)
+    for number, x in enumerate(layers):
+        ridge = SplitRidge.of(gram(x.to(device)), train, test)
+        for split, piece, prediction in scan_predictions(ridge, scans, alphas, chunk):
+            truth = scans[test[split], piece].double().mean(-1)
+            value = positive_r2(prediction[-1], truth, square_negative)
+            rho = reliability(prediction[:-1], PREDICTION_FLOOR, clip_reliability)
+            r2[number, piece, split] = value
+            corrected[number, piece, split] = value / (noise[piece, split] * rho)
+    return {"r2": r2.cpu(), "r2_corrected": corrected.cpu()}
+
+
+def _response_reliability(scans: Tensor, train: Tensor, clip: bool, chunk: int) -> Tensor:
+    """Reliability of the mean over scans on the training rows of every split, (v, splits)."""
+    pieces = [slice(i, i + chunk) for i in range(0, scans.shape[1], chunk)]
+    columns = [
+        torch.cat(
+            [
+                reliability(scans[rows, p].double().permute(2, 0, 1), RESPONSE_FLOOR, clip)
+                for p in pieces
+            ]
+        )
+        for rows in train
+    ]
+    return torch.stack(columns, -1)

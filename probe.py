@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from evaluation.benchmark import Failure, append_rows
 from evaluation.evaluate import Evaluation, evaluate
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch
+from reporting.profiles import write_profiles
 from reporting.tables import log_keys, print_scores, score_table
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ def probe(cfg: DictConfig) -> None:
     append_rows(folder / "scores.jsonl", result.scores)
     append_rows(folder / "failures.jsonl", result.failures)
     print_scores(score_table(result.scores), result.failures)
+    write_profiles(score_table(result.scores), folder / "figures")
     _log(cfg, result)
     log.info("scores are in %s", folder / "scores.jsonl")
     if result.failures:

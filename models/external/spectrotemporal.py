@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
 from models.encoder import Frames
@@ -163,7 +163,7 @@ def downsampling_kernel() -> Float[Tensor, " taps"]:
     return (torch.sinc(time / STRIDE) / STRIDE * window).float()
 
 
-def temporal_filters(frames: int) -> Float[Tensor, "rates bins"]:
+def temporal_filters(frames: int) -> Complex[Tensor, "rates bins"]:
     """Transfer functions of ``sin(2 pi u) u² exp(-3.5 u)``, u = rate x time, magnitude at most 1.
 
     The first passes the mean only; the last passes everything above its peak.
@@ -207,19 +207,13 @@ def spectral_filters(channels: int) -> Float[Tensor, "scales bins"]:
     return torch.stack(filters).float()
 
 
-def _oriented(spectrum: Tensor, sign: int) -> Tensor:
+def _oriented(spectrum: Complex[Tensor, "b rows bins"], sign: int) -> Tensor:
     """Without the modulations that move the other way; means and Nyquist frequencies stay.
 
     Temporal frequencies are positive here, so that a positive sign keeps positive spectral ones.
     """
-    rows = spectrum.shape[1]
-    half = rows // 2
-    keep = torch.zeros(rows, dtype=torch.bool, device=spectrum.device)
-    keep[0] = keep[half] = True
-    keep[1:half] = sign > 0
-    keep[half + 1 :] = sign < 0
-    mask = keep[:, None].expand(rows, spectrum.shape[2]).clone()
-    mask[:, 0] = True
-    if spectrum.shape[2] * 2 - 2 == 1170 or spectrum.shape[2] % 2 == 0:
-        mask[:, -1] = True
-    return spectrum * mask
+    half = spectrum.shape[1] // 2
+    away = slice(half + 1, None) if sign > 0 else slice(1, half)
+    kept = spectrum.clone()
+    kept[:, away, 1:-1] = 0
+    return kept

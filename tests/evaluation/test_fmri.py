@@ -12,6 +12,8 @@ from torch import Tensor
 from datamodules.stimuli import Provenance, ResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features
+from alignment.ridge import crossvalidated_prediction
+from alignment.rsa import zscore
 from evaluation.fmri import ResponseAlignment
 from tests.evaluation.toys import sounds
 

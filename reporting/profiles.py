@@ -1,0 +1,183 @@
+"""Figures of one encoder's scores: depth profiles, target bars, latency maps, participants.
+
+Everything is made from score rows alone (:func:`reporting.tables.score_table`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from reporting.figures import COLOUR_MAP
+from reporting.panels import GREY, INK, OKABE_ITO, PALE
+from reporting.tables import SELECTED, layer_means
+
+HEIGHT, WIDTH = 3.4, 4.8
+
+
+def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write a PNG for every benchmark with what its rows can show.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Of one encoder at one step.
+    folder : Path
+        Made if missing.
+
+    Returns
+    -------
+    list of Path
+        ``BENCHMARK.png`` for each benchmark, ``/`` in its name replaced by ``_``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, rows in scores.groupby("benchmark", sort=False):
+        path = folder / f"{str(name).replace('/', '_')}.png"
+        benchmark_figure(rows).savefig(path, dpi=150)
+        written.append(path)
+    return written
+
+
+def benchmark_figure(rows: pd.DataFrame) -> Figure:
+    """All panels of one benchmark, a row of them for every metric."""
+    metrics = [
+        (metric, shown)
+        for metric, of_metric in rows.groupby("metric", sort=False)
+        if (shown := _panels_of(of_metric))
+    ]
+    columns = max((len(shown) for _, shown in metrics), default=1)
+    size = (WIDTH * columns, HEIGHT * max(len(metrics), 1) + 0.5)
+    figure = Figure(figsize=size, facecolor="white", layout="constrained")
+    note = " (simulated)" if rows["simulated"].any() else ""
+    who = str(rows["encoder"].iloc[0])
+    figure.suptitle(
+        f"{rows['benchmark'].iloc[0]}{note}: {who}", x=0.01, ha="left", color=INK, fontsize=12
+    )
+    for line, (metric, shown) in enumerate(metrics):
+        of_metric = rows[rows["metric"] == metric]
+        for column, draw in enumerate(shown):
+            place = figure.add_subplot(len(metrics), columns, line * columns + column + 1)
+            draw(place, of_metric)
+            _plain(place)
+    return figure
+
+
+def _panels_of(rows: pd.DataFrame) -> list:  # type: ignore[type-arg]
+    found = []
+    if rows["layer"].nunique() > 1 and (rows["window"] == "").any():
+        found.append(_draw_depth)
+    plain = rows[(rows["window"] == "") & (rows["target"] != "")]
+    if plain["target"].nunique() > 1:
+        found.append(_draw_targets)
+    if (rows["window"] != "").sum() > 1:
+        found.append(_draw_latency)
+    if rows["subject"].nunique() > 2:
+        found.append(_draw_subjects)
+    if not found and len(rows):
+        found.append(_draw_depth)
+    return found
+
+
+def _layers(rows: pd.DataFrame) -> list[str]:
+    return [layer for layer in rows["layer"].unique() if layer != SELECTED]
+
+
+def _whole(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row a layer: all targets, all subjects, no window."""
+    return layer_means(rows[rows["window"] == ""], ["metric"]).set_index("layer")
+
+
+def _draw_depth(place: Axes, rows: pd.DataFrame) -> None:
+    """The mean of every layer from shallow to deep, with interval, ceiling and the own choice."""
+    means, layers = _whole(rows), _layers(rows)
+    values = means.loc[layers]
+    x = np.arange(len(layers))
+    if values[["ci_low", "ci_high"]].notna().all(axis=None):
+        place.fill_between(x, values["ci_low"], values["ci_high"], color=INK, alpha=0.14, lw=0)
+    place.plot(x, values["value"], color=INK, marker="o", markersize=4)
+    ceiling = values["ceiling"].dropna()
+    if len(ceiling):
+        place.axhline(ceiling.iloc[0], color=GREY, ls="--", lw=1.2)
+        by_subject = rows[(rows["subject"] != "") & (rows["layer"] == layers[0])]["ceiling"]
+        if by_subject.notna().sum() > 1:
+            spread = by_subject.std() / np.sqrt(by_subject.notna().sum())
+            low, high = ceiling.iloc[0] - spread, ceiling.iloc[0] + spread
+            place.axhspan(low, high, color=GREY, alpha=0.2, lw=0)
+        place.text(0, ceiling.iloc[0], "ceiling", color=GREY, fontsize=8.5, va="bottom")
+    if SELECTED in means.index:
+        chosen = float(means.loc[SELECTED, "value"])
+        place.axhline(chosen, color=OKABE_ITO[1], ls=":", lw=1.4)
+        text = {"color": OKABE_ITO[1], "fontsize": 8.5, "ha": "right", "va": "top"}
+        place.text(x[-1], 0.985 * chosen, "own choice of layer", **text)
+    place.set_ylim(bottom=min(0.0, place.get_ylim()[0]))
+    place.margins(y=0.12)
+    place.set_xticks(x, [str(layer) for layer in layers], rotation=30, ha="right")
+    place.set_title(f"{rows['metric'].iloc[0]} by layer", fontsize=10.5, loc="left", color=INK)
+
+
+def _draw_targets(place: Axes, rows: pd.DataFrame) -> None:
+    """A bar for every target: the protocol's own layer, or the best one of each target."""
+    named = rows[(rows["target"] != "") & (rows["window"] == "")]
+    own = named[named["layer"] == SELECTED]
+    means = layer_means(own if len(own) else named, ["target"])
+    order = list(dict.fromkeys(named["target"]))
+    best = means.sort_values("value").groupby("target").last().loc[order]
+    x = np.arange(len(order))
+    place.bar(x, best["value"], color=OKABE_ITO[0], width=0.7)
+    known = best[["ci_low", "ci_high"]].notna().all(axis=None)
+    if known:
+        error = [best["value"] - best["ci_low"], best["ci_high"] - best["value"]]
+        place.errorbar(x, best["value"], error, fmt="none", ecolor=INK, lw=1.2)
+    if best["ceiling"].notna().any():
+        place.scatter(x, best["ceiling"], marker="_", s=160, color=GREY, zorder=3)
+    place.set_xticks(x, order, rotation=30 if len(order) < 10 else 90, ha="right" if len(order) < 10 else "center")
+    what = "own choice of layer" if len(own) else "best layer of each"
+    metric = rows["metric"].iloc[0]
+    place.set_title(f"{metric} by target ({what})", fontsize=10.5, loc="left", color=INK)
+
+
+def _draw_latency(place: Axes, rows: pd.DataFrame) -> None:
+    """Layer by time: a dot marks the best layer at every time."""
+    timed = rows[rows["window"] != ""]
+    table = timed.pivot_table(index="layer", columns="window", values="value", sort=False)
+    table = table.loc[_layers(timed)]
+    image = place.imshow(table, cmap=COLOUR_MAP, origin="lower", aspect="auto")
+    bar = place.figure.colorbar(image, ax=place, pad=0.02)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    best = table.to_numpy().argmax(0)
+    place.scatter(range(len(best)), best, s=20, facecolors="white", edgecolors=INK)
+    few = range(0, table.shape[1], -(-table.shape[1] // 7))
+    place.set_xticks(list(few), [str(table.columns[i]) for i in few])
+    place.set_yticks(range(len(table)), [str(layer) for layer in table.index])
+    metric = rows["metric"].iloc[0]
+    delay = metric.startswith("lag")
+    place.set_xlabel("delay of the response (s)" if delay else "time from onset (s)")
+    place.set_title(f"{metric} by layer and {'delay' if delay else 'time'}", fontsize=10.5, loc="left")
+
+
+def _draw_subjects(place: Axes, rows: pd.DataFrame) -> None:
+    """A dot for every participant at every layer, and their mean."""
+    mine = rows[(rows["subject"] != "") & (rows["target"] == "") & (rows["window"] == "")]
+    layers = [layer for layer in mine["layer"].unique()]
+    names = list(dict.fromkeys(mine["subject"]))
+    for number, subject in enumerate(names):
+        one = mine[mine["subject"] == subject].set_index("layer")["value"].reindex(layers)
+        shift = 0.3 * (number / max(len(names) - 1, 1) - 0.5)
+        x = np.arange(len(layers)) + shift
+        place.scatter(x, one, s=16, color=OKABE_ITO[number % len(OKABE_ITO)], alpha=0.8, lw=0)
+    means = mine.groupby("layer", sort=False)["value"].mean().reindex(layers)
+    place.scatter(range(len(layers)), means, marker="_", s=200, color=INK)
+    place.set_xticks(range(len(layers)), [str(layer) for layer in layers], rotation=30, ha="right")
+    metric = rows["metric"].iloc[0]
+    title = f"{metric} of {len(names)} participants"
+    place.set_title(title, fontsize=10.5, loc="left", color=INK)
+
+
+def _plain(place: Axes) -> None:
+    place.tick_params(labelsize=8.5, color=PALE)
+    place.spines[["top", "right"]].set_visible(False)

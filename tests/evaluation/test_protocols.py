@@ -1,0 +1,204 @@
+"""The published fMRI protocols, end to end on arrays in their authors' layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from alignment.rsa import compare, rdm, zscore
+from datamodules.brain import norman_haignere2015
+from datamodules.stimuli import ResponseSet
+from evaluation.benchmark import Score
+from evaluation.features import Features
+from evaluation.pepino2025 import Pepino2025
+from evaluation.similarity import Similarity
+from evaluation.tuckute2023 import Tuckute2023
+from tests.datamodules.upstream import write_nh2015, write_sounds
+from tests.evaluation.test_fmri import normal, responses
+
+N, VOXELS, DIM, NOISE = 165, 60, 12, 1.0
+SUBJECTS = np.arange(VOXELS) // 20
+LAYERS = ("shallow", "planted", "deep")
+
+
+@pytest.fixture(scope="module")
+def features() -> dict[str, Features]:
+    return {name: Features(normal(k, N, DIM).float()) for k, name in enumerate(LAYERS)}
+
+
+@pytest.fixture(scope="module")
+def measured(
+    tmp_path_factory: pytest.TempPathFactory, features: dict[str, Features]
+) -> ResponseSet:
+    """Three scans of voxels that follow the planted layer: signal variance 1, noise variance 1."""
+    root = tmp_path_factory.mktemp("brain")
+    names = write_sounds(root / "sounds")
+    x = features["planted"].values.double()
+    signal = x @ normal(7, DIM, VOXELS)
+    signal = (signal - signal.mean(0)) / signal.std(0)
+    scans = signal[..., None] + NOISE**0.5 * normal(8, N, VOXELS, 3)
+    folder = root / "NH2015"
+    write_nh2015(folder, names, scans.numpy(), SUBJECTS, np.arange(N)[::-1])
+    return norman_haignere2015.voxels(root / "sounds", folder, unpickle=True)
+
+
+def value(rows: list[Score], **wanted: object) -> float:
+    found = [r for r in rows if all(getattr(r, key) == v for key, v in wanted.items())]
+    assert len(found) == 1, f"{len(found)} rows of {wanted}"
+    return found[0].value
+
+
+def whole(rows: list[Score], metric: str, layer: str, target: str = "") -> float:
+    return value(rows, metric=metric, layer=layer, subject="", target=target)
+
+
+def test_tuckute_recovers_the_planted_layer_and_the_noise_free_score(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    rows = Tuckute2023("fmri/x", measured, chunk=7).score(features)
+    raw, corrected = (whole(rows, metric, "planted") for metric in ("r2", "r2_corrected"))
+    # The mean of three scans has reliability 3/4; twelve weights from 83 sounds are near exact.
+    assert raw == pytest.approx(0.75, abs=0.06)
+    assert corrected == pytest.approx(1.0, abs=0.06)
+    assert whole(rows, "r2_corrected", "selected") == pytest.approx(corrected, abs=0.03)
+    for layer in ("shallow", "deep"):
+        assert whole(rows, "r2", layer) < 0.05
+    assert {row.subject for row in rows} == {"", "0", "1", "2"}
+    assert {row.target for row in rows} == {"", "Primary", "Lateral", "Posterior", "Anterior"}
+    assert {row.n for row in rows} == {N}
+    group = next(
+        r for r in rows if r.layer == "planted" and r.metric == "r2" and not r.subject + r.target
+    )
+    people = [
+        r.value for r in rows if r.layer == "planted" and r.metric == "r2" and r.subject and not r.target
+    ]
+    assert group.value == pytest.approx(np.mean(people))
+    assert group.ci_low is not None
+    assert group.ci_high is not None
+    assert group.ci_low <= group.value <= group.ci_high
+
+
+def test_the_best_layer_of_noise_is_overstated_and_the_held_out_one_is_not(
+    measured: ResponseSet,
+) -> None:
+    noise = {f"layer.{k}": Features(normal(100 + k, N, 20)) for k in range(30)}
+    held, best = (
+        whole(Tuckute2023("fmri/x", measured, selection=kind).score(noise), "r2", "selected")
+        for kind in ("heldout", "best")
+    )
+    assert held < 0.01
+    assert best > 2 * held
+    assert best > 0.01
+
+
+def test_voxels_in_another_order_score_alike(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    order = torch.randperm(VOXELS, generator=torch.Generator().manual_seed(0))
+    pick = order.tolist()
+    assert measured.scans is not None
+    assert measured.subjects is not None
+    shuffled = ResponseSet(
+        measured.stimuli,
+        measured.values[:, order],
+        tuple(measured.targets[i] for i in pick),
+        measured.folds,
+        measured.provenance,
+        scans=measured.scans[:, order],
+        subjects=tuple(measured.subjects[i] for i in pick),
+    )
+    plain = ResponseSet(
+        measured.stimuli,
+        measured.values,
+        measured.targets,
+        measured.folds,
+        measured.provenance,
+        scans=measured.scans,
+        subjects=measured.subjects,
+    )
+    for build in (Tuckute2023, Pepino2025, Similarity):
+        a, b = (build("fmri/x", r).score(features) for r in (plain, shuffled))
+        for one, other in zip(a, b, strict=True):
+            assert (one.metric, one.layer, one.subject) == (other.metric, other.layer, other.subject)
+            if one.layer != "selected":  # halves are drawn voxel by voxel
+                assert one.value == pytest.approx(other.value, abs=1e-9)
+
+
+def test_pepino_recovers_the_planted_layer(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    rows = Pepino2025("fmri/x", measured).score(features)
+    assert whole(rows, "r2", "selected") == pytest.approx(0.75, abs=0.06)
+    assert whole(rows, "r2", "planted") == pytest.approx(whole(rows, "r2", "selected"), abs=1e-6)
+    assert whole(rows, "r2", "deep") < 0.03
+
+
+def test_similarity_chooses_the_planted_layer_and_has_two_ceilings(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    rows = Similarity("fmri/x", measured).score(features)
+    for metric in ("rsa", "rsa_halves"):
+        planted, selected = (whole(rows, metric, layer) for layer in ("planted", "selected"))
+        assert planted == pytest.approx(selected, abs=1e-9)
+        assert planted > 0.5
+        assert abs(whole(rows, metric, "deep")) < 0.1
+        (top,) = {r.ceiling for r in rows if r.metric == metric and r.layer == "deep" and not r.subject}
+        assert top is not None
+        assert 0.3 < top < 1
+    pearson = whole(rows, "ceiling_pearson", "responses")
+    (spearman,) = {
+        r.ceiling for r in rows if r.metric == "rsa_halves" and r.layer == "deep" and not r.subject
+    }
+    assert pearson != spearman
+
+
+def test_similarity_ceiling_is_one_participant_by_the_others(measured: ResponseSet) -> None:
+    rows = Similarity("fmri/x", measured).score({"layer": Features(normal(1, N, 3))})
+    brains = torch.stack([rdm(zscore(measured.values[:, 20 * k : 20 * k + 20])) for k in range(3)])
+    for k in range(3):
+        expected = compare(brains[k], brains[[j for j in range(3) if j != k]].mean(0))
+        (row,) = [r for r in rows if r.metric == "rsa" and r.subject == str(k) and r.layer == "layer"]
+        assert row.ceiling == pytest.approx(float(expected))
+
+
+def components(values: Tensor) -> ResponseSet:
+    return responses(values)
+
+
+@pytest.mark.parametrize("build", [Tuckute2023, Pepino2025])
+def test_components_have_a_row_each_and_the_response_itself_scores_one(build: type) -> None:
+    y = normal(0, 60, 3)
+    rows = build("fmri/x", components(y)).score(
+        {"itself": Features(y), "noise": Features(normal(1, 60, 3))}
+    )
+    assert {(r.layer, r.target) for r in rows} == {
+        (layer, f"target{i}") for layer in ("itself", "noise", "selected") for i in range(3)
+    }
+    for row in rows:
+        if row.layer != "noise":
+            assert row.value > 0.999
+        else:
+            assert row.value < 0.2
+
+
+@pytest.mark.parametrize("build", [Tuckute2023, Pepino2025, Similarity])
+def test_a_constant_response_scores_nothing_or_says_so(build: type) -> None:
+    y = normal(0, 60, 3)
+    y[:, 1] = 2.0
+    rows = build("fmri/x", components(y)).score({"layer": Features(normal(1, 60, 4))})
+    assert all(row.value == 0 for row in rows if row.target == "target1")
+
+
+def test_the_original_quirks_can_be_had(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    rows = Tuckute2023(
+        "fmri/x", measured, seed=3882, square_negative=True, clip_reliability=False, selection="best"
+    ).score(features)
+    assert whole(rows, "r2", "selected") >= max(whole(rows, "r2", layer) for layer in LAYERS) - 1e-9
+    faithful = Similarity("fmri/x", measured, faithful=True).score(features)
+    assert whole(faithful, "rsa", "selected") > 0.5

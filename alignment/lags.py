@@ -11,9 +11,7 @@ from torch import Tensor
 from alignment.inference import positive_r2
 
 
-def principal_components(
-    x: Float[Tensor, "s t p"], components: int
-) -> Float[Tensor, "s t k"]:
+def principal_components(x: Float[Tensor, "s t p"], components: int) -> Float[Tensor, "s t k"]:
     """Frames in the space of their first ``components`` principal components, float64.
 
     Means and axes are those of all frames of all stimuli; no response is seen.

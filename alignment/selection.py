@@ -65,7 +65,9 @@ def heldout_best_layer(
         raise ValueError(f"{splits} split: choosing and scoring on different splits needs two")
     if bool(scores.isnan().any()):
         bad = scores.isnan().nonzero()[0].tolist()
-        raise ValueError(f"score of layer {bad[0]}, target {bad[1]}, split {bad[2]} is not a number")
+        raise ValueError(
+            f"score of layer {bad[0]}, target {bad[1]}, split {bad[2]} is not a number"
+        )
     _, members = groups.unique(return_inverse=True)
     values, chosen = [], []
     for iteration in range(n_iterations):

@@ -156,6 +156,7 @@ class EvaluationCallback(pl.Callback):
         return {
             **keys,
             "eval/seconds": result.seconds,
+            "eval/scoring_seconds": result.seconds - result.encoding_seconds,
             "eval/share_of_wall_time": min(1.0, self._spent / wall),
             "eval/failed": float(len(result.failures)),
         }

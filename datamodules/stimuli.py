@@ -193,7 +193,9 @@ class TimedResponseSet:
                 f"{tuple(self.folds.shape)}, expected {shape} and {shape[:1]}"
             )
         if not torch.isfinite(self.values).all():
-            bad = self.stimuli.ids[int((~torch.isfinite(self.values)).flatten(1).any(1).nonzero()[0])]
+            bad = self.stimuli.ids[
+                int((~torch.isfinite(self.values)).flatten(1).any(1).nonzero()[0])
+            ]
             raise ValueError(f"responses to {self.stimuli.name}: not a number at stimulus {bad}")
 
     @property

@@ -84,9 +84,7 @@ class TimedAlignment:
 
     def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
         simulated, n = self.responses.provenance.simulated, len(self.stimuli)
-        return Score(
-            self.name, metric, layer, float(value), n=n, simulated=simulated, **fields
-        )  # type: ignore[arg-type]
+        return Score(self.name, metric, layer, float(value), n=n, simulated=simulated, **fields)  # type: ignore[arg-type]
 
     def _regression(self, layer: str, x: Tensor) -> list[Score]:
         """All time bins and targets are columns of one regression."""

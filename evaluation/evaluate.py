@@ -30,11 +30,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Evaluation:
-    """What one examination gave."""
+    """What one examination gave, the seconds it took, and those of them spent on encoding."""
 
     scores: list[Score] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
+    encoding_seconds: float = 0.0
 
 
 def evaluate(
@@ -77,7 +78,8 @@ def evaluate(
                 reason = f"left out: the time budget of {time_budget:.0f} s was used up"
                 result.failures += [Failure(b.name, reason, encoder.name, step) for b in group]
                 continue
-            rows, failures = _score_group(encoder, group, step, device, bar)
+            rows, failures, encoding = _score_group(encoder, group, step, device, bar)
+            result.encoding_seconds += encoding
             result.scores += [replace(r, encoder=encoder.name, fingerprint=mark) for r in rows]
             result.failures += failures
             if failures and on_error == "raise":
@@ -92,8 +94,11 @@ def _score_group(
     step: int | None,
     device: torch.device | str,
     bar: Progress | None,
-) -> tuple[list[Score], list[Failure]]:
-    """Scores of the benchmarks that share one set of stimuli, the same on every rank."""
+) -> tuple[list[Score], list[Failure], float]:
+    """Scores of the benchmarks that share one set of stimuli, the same on every rank.
+
+    Also the seconds that this rank spent on encoding the stimuli.
+    """
 
     def failed(benchmark: Benchmark, error: Exception) -> Failure:
         log.debug("%s", traceback.format_exc())
@@ -103,9 +108,10 @@ def _score_group(
 
     begun = time.perf_counter()
     features, error = _try_extract(encoder, group, device, bar)
+    encoding = time.perf_counter() - begun
     if error is not None:
-        return [], [failed(benchmark, error) for benchmark in group]
-    share = (time.perf_counter() - begun) / len(group)
+        return [], [failed(benchmark, error) for benchmark in group], encoding
+    share = encoding / len(group)
     rank_rows: list[Score] = []
     rank_failures: list[Failure] = []
     for benchmark in _my_share(group):
@@ -120,7 +126,7 @@ def _score_group(
     order = {benchmark.name: i for i, benchmark in enumerate(group)}
     rows = [row for rank in gather_objects(rank_rows) for row in rank]
     failures = [failure for rank in gather_objects(rank_failures) for failure in rank]
-    return sorted(rows, key=lambda row: order[row.benchmark]), failures
+    return sorted(rows, key=lambda row: order[row.benchmark]), failures, encoding
 
 
 def _try_extract(

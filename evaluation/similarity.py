@@ -93,9 +93,7 @@ class Similarity:
             rows += self._rows("ceiling_pearson", "responses", pearson, None)
         return rows
 
-    def _rows(
-        self, metric: str, layer: str, values: Tensor, ceiling: Tensor | None
-    ) -> list[Score]:
+    def _rows(self, metric: str, layer: str, values: Tensor, ceiling: Tensor | None) -> list[Score]:
         def row(value: Tensor, **fields: object) -> Score:
             return new_row(self.name, self.responses, metric, layer, float(value), **fields)
 

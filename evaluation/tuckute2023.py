@@ -86,7 +86,9 @@ class Tuckute2023:
             chunk=self.chunk,
             device=self.device,
         )
-        return [row for metric, values in scores.items() for row in self._rows(metric, features, values)]
+        return [
+            row for metric, values in scores.items() for row in self._rows(metric, features, values)
+        ]
 
     def _rows(self, metric: str, layers: Mapping[str, Features], values: Tensor) -> list[Score]:
         """Rows of one metric from its values (layers, targets, splits)."""

@@ -135,7 +135,12 @@ def _draw_targets(place: Axes, rows: pd.DataFrame) -> None:
         place.errorbar(x, best["value"], error, fmt="none", ecolor=INK, lw=1.2)
     if best["ceiling"].notna().any():
         place.scatter(x, best["ceiling"], marker="_", s=160, color=GREY, zorder=3)
-    place.set_xticks(x, order, rotation=30 if len(order) < 10 else 90, ha="right" if len(order) < 10 else "center")
+    place.set_xticks(
+        x,
+        order,
+        rotation=30 if len(order) < 10 else 90,
+        ha="right" if len(order) < 10 else "center",
+    )
     what = "own choice of layer" if len(own) else "best layer of each"
     metric = rows["metric"].iloc[0]
     place.set_title(f"{metric} by target ({what})", fontsize=10.5, loc="left", color=INK)
@@ -157,7 +162,9 @@ def _draw_latency(place: Axes, rows: pd.DataFrame) -> None:
     metric = rows["metric"].iloc[0]
     delay = metric.startswith("lag")
     place.set_xlabel("delay of the response (s)" if delay else "time from onset (s)")
-    place.set_title(f"{metric} by layer and {'delay' if delay else 'time'}", fontsize=10.5, loc="left")
+    place.set_title(
+        f"{metric} by layer and {'delay' if delay else 'time'}", fontsize=10.5, loc="left"
+    )
 
 
 def _draw_subjects(place: Axes, rows: pd.DataFrame) -> None:

@@ -58,7 +58,10 @@ def test_fits_are_scikit_learns() -> None:
                     np.sum(
                         (
                             Ridge(a)
-                            .fit(rows[inside & (owner != inner)], truth[inside & (owner != inner), target])
+                            .fit(
+                                rows[inside & (owner != inner)],
+                                truth[inside & (owner != inner), target],
+                            )
                             .predict(rows[owner == inner])
                             - truth[owner == inner, target]
                         )

@@ -65,9 +65,7 @@ def test_similarity_to_fmri_is_the_known_one(root: Path, sounds: Path) -> None:
         assert float(compare(fmri, rdm(zscore(values)))) == pytest.approx(expected, abs=0.02)
 
 
-def test_categories_agree_with_the_fmri_set_but_for_sound_effects(
-    root: Path, sounds: Path
-) -> None:
+def test_categories_agree_with_the_fmri_set_but_for_sound_effects(root: Path, sounds: Path) -> None:
     scores, labels, assigned = norman_haignere2022.category_scores(root, sounds)
     assert scores.shape == (165, 11)
     assert len(labels) == 12

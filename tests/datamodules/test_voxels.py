@@ -33,7 +33,9 @@ def scans(rows: int = 165, seed: int = 0) -> np.ndarray:
 
 
 def nh2015(folder: Path, names: list[str], values: np.ndarray) -> Path:
-    write_nh2015(folder / "NH2015", names, values, SUBJECTS, np.random.default_rng(1).permutation(165))
+    write_nh2015(
+        folder / "NH2015", names, values, SUBJECTS, np.random.default_rng(1).permutation(165)
+    )
     return folder / "NH2015"
 
 
@@ -92,7 +94,9 @@ def test_voxels_with_missing_scans_are_left_out(
 
 def test_nothing_is_unpickled_unasked(root: Path, names: list[str], tmp_path: Path) -> None:
     folder = b2021(tmp_path, names, scans(192))
-    with pytest.raises(ValueError, match=r"df_roi_meta\.csv, or df_roi_meta\.pkl with unpickle=true"):
+    with pytest.raises(
+        ValueError, match=r"df_roi_meta\.csv, or df_roi_meta\.pkl with unpickle=true"
+    ):
         boebinger2021.voxels(root, folder)
     pd.read_pickle(folder / "df_roi_meta.pkl").to_csv(folder / "df_roi_meta.csv", index=False)
     assert boebinger2021.voxels(root, folder).subjects == tuple(map(str, SUBJECTS))

@@ -42,9 +42,7 @@ def write_nh2015(
     write_regions(folder, meta["voxel_id"], subjects)
 
 
-def write_b2021(
-    folder: Path, names: list[str], scans: np.ndarray, subjects: np.ndarray
-) -> None:
+def write_b2021(folder: Path, names: list[str], scans: np.ndarray, subjects: np.ndarray) -> None:
     """``scans`` (192, voxels, 3), of which the first 165 rows are ``names``."""
     folder.mkdir(parents=True)
     meta = np.zeros(scans.shape[1], dtype=[("voxel_id", "i8")])

@@ -74,7 +74,9 @@ def test_tuckute_recovers_the_planted_layer_and_the_noise_free_score(
         r for r in rows if r.layer == "planted" and r.metric == "r2" and not r.subject + r.target
     )
     people = [
-        r.value for r in rows if r.layer == "planted" and r.metric == "r2" and r.subject and not r.target
+        r.value
+        for r in rows
+        if r.layer == "planted" and r.metric == "r2" and r.subject and not r.target
     ]
     assert group.value == pytest.approx(np.mean(people))
     assert group.ci_low is not None
@@ -82,17 +84,17 @@ def test_tuckute_recovers_the_planted_layer_and_the_noise_free_score(
     assert group.ci_low <= group.value <= group.ci_high
 
 
-def test_the_best_layer_of_noise_is_overstated_and_the_held_out_one_is_not(
-    measured: ResponseSet,
-) -> None:
-    noise = {f"layer.{k}": Features(normal(100 + k, N, 20)) for k in range(30)}
-    held, best = (
-        whole(Tuckute2023("fmri/x", measured, selection=kind).score(noise), "r2", "selected")
-        for kind in ("heldout", "best")
-    )
-    assert held < 0.01
-    assert best > 2 * held
-    assert best > 0.01
+def test_choosing_among_layers_of_noise(measured: ResponseSet) -> None:
+    """Splits share sounds, so that the held-out choice overstates noise too, but less."""
+    noise = {f"layer.{k}": Features(normal(100 + k, N, 5)) for k in range(15)}
+    held = Tuckute2023("fmri/x", measured).score(noise)
+    best = Tuckute2023("fmri/x", measured, selection="best").score(noise)
+    nested = Pepino2025("fmri/x", measured).score(noise)
+    alone = np.mean([whole(held, "r2", layer) for layer in noise])
+    assert alone < 0.005
+    assert whole(held, "r2", "selected") < 0.8 * whole(best, "r2", "selected") < 0.03
+    # Inner folds hold other sounds than the outer one: nothing is gained by choosing.
+    assert whole(nested, "r2", "selected") < 0.01
 
 
 def test_voxels_in_another_order_score_alike(
@@ -123,7 +125,11 @@ def test_voxels_in_another_order_score_alike(
     for build in (Tuckute2023, Pepino2025, Similarity):
         a, b = (build("fmri/x", r).score(features) for r in (plain, shuffled))
         for one, other in zip(a, b, strict=True):
-            assert (one.metric, one.layer, one.subject) == (other.metric, other.layer, other.subject)
+            assert (one.metric, one.layer, one.subject) == (
+                other.metric,
+                other.layer,
+                other.subject,
+            )
             if one.layer != "selected":  # halves are drawn voxel by voxel
                 assert one.value == pytest.approx(other.value, abs=1e-9)
 
@@ -146,7 +152,9 @@ def test_similarity_chooses_the_planted_layer_and_has_two_ceilings(
         assert planted == pytest.approx(selected, abs=1e-9)
         assert planted > 0.5
         assert abs(whole(rows, metric, "deep")) < 0.1
-        (top,) = {r.ceiling for r in rows if r.metric == metric and r.layer == "deep" and not r.subject}
+        (top,) = {
+            r.ceiling for r in rows if r.metric == metric and r.layer == "deep" and not r.subject
+        }
         assert top is not None
         assert 0.3 < top < 1
     pearson = whole(rows, "ceiling_pearson", "responses")
@@ -161,7 +169,9 @@ def test_similarity_ceiling_is_one_participant_by_the_others(measured: ResponseS
     brains = torch.stack([rdm(zscore(measured.values[:, 20 * k : 20 * k + 20])) for k in range(3)])
     for k in range(3):
         expected = compare(brains[k], brains[[j for j in range(3) if j != k]].mean(0))
-        (row,) = [r for r in rows if r.metric == "rsa" and r.subject == str(k) and r.layer == "layer"]
+        (row,) = [
+            r for r in rows if r.metric == "rsa" and r.subject == str(k) and r.layer == "layer"
+        ]
         assert row.ceiling == pytest.approx(float(expected))
 
 
@@ -197,7 +207,12 @@ def test_the_original_quirks_can_be_had(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
     rows = Tuckute2023(
-        "fmri/x", measured, seed=3882, square_negative=True, clip_reliability=False, selection="best"
+        "fmri/x",
+        measured,
+        seed=3882,
+        square_negative=True,
+        clip_reliability=False,
+        selection="best",
     ).score(features)
     assert whole(rows, "r2", "selected") >= max(whole(rows, "r2", layer) for layer in LAYERS) - 1e-9
     faithful = Similarity("fmri/x", measured, faithful=True).score(features)

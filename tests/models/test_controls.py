@@ -29,7 +29,9 @@ def test_permuted_weights_have_the_same_values_in_other_places(model: nn.Module)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     copy = permuted(model)
     for name, value in copy.state_dict().items():
-        torch.testing.assert_close(value.flatten().sort().values, before[name].flatten().sort().values)
+        torch.testing.assert_close(
+            value.flatten().sort().values, before[name].flatten().sort().values
+        )
         torch.testing.assert_close(model.state_dict()[name], before[name])
     assert not torch.equal(copy.embed.weight, model.embed.weight)
     torch.testing.assert_close(permuted(model).embed.weight, copy.embed.weight)

@@ -133,7 +133,7 @@ def _choose(
                 found.append(both[:size] if g < f else both[size:])
             return positive_r2(torch.cat(found), truth[:, which])
 
-        best, layer, alpha = _search(inner_r2, len(models), y.shape[1], alphas, y)
+        layer, alpha = _search(inner_r2, len(models), y.shape[1], alphas, y)
         for number, model in enumerate(models):
             mine = (layer == number).nonzero().flatten()
             if len(mine):
@@ -146,7 +146,7 @@ def _choose(
 
 
 def _search(score, layers: int, targets: int, alphas: Sequence[float], like: Tensor):  # type: ignore[no-untyped-def]
-    """Best score, layer and penalty of every target; the grid grows where its edge is best."""
+    """Best layer and penalty of every target; the grid grows where its edge is best."""
     best = like.new_full((targets,), -1.0)
     layer = torch.zeros(targets, dtype=torch.long, device=like.device)
     alpha = like.new_zeros(targets)
@@ -166,11 +166,11 @@ def _search(score, layers: int, targets: int, alphas: Sequence[float], like: Ten
             kept = []
             for number in layer[active].unique().tolist():
                 mine = layer[active] == number
-                which, value = active[mine], tried[mine]
-                r2 = score(number, value, which)
+                which, wanted = active[mine], tried[mine]
+                r2 = score(number, wanted, which)
                 better = r2 > best[which] + LEAST_GAIN
                 best[which[better]] = r2[better]
-                alpha[which[better]] = value[better]
+                alpha[which[better]] = wanted[better]
                 kept.append(which[better])
             active = torch.cat(kept) if kept else active[:0]
-    return best, layer, alpha
+    return layer, alpha

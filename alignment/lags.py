@@ -103,9 +103,12 @@ class _Sums:
 def _fit(sums: Sequence[_Sums], alphas: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (alphas, k, v) and offsets (alphas, v) of ridge with intercept on several folds."""
     n = sum(s.n for s in sums)
-    x_mean, y_mean = sum(s.x for s in sums) / n, sum(s.y for s in sums) / n
-    xx = sum(s.xx for s in sums) - n * torch.outer(x_mean, x_mean)
-    xy = sum(s.xy for s in sums) - n * torch.outer(x_mean, y_mean)
+    x_mean, y_mean, xx, xy = (
+        torch.stack([getattr(s, name) for s in sums]).sum(0) for name in ("x", "y", "xx", "xy")
+    )
+    x_mean, y_mean = x_mean / n, y_mean / n
+    xx = xx - n * torch.outer(x_mean, x_mean)
+    xy = xy - n * torch.outer(x_mean, y_mean)
     values, axes = torch.linalg.eigh(xx)
     rotated = axes.T @ xy
     scaled = rotated / (values.clamp_min(0)[:, None] + alphas[:, None, None])

@@ -53,7 +53,8 @@ def compare(
 ) -> Float[Tensor, "*_"]:
     """Similarity of two dissimilarity vectors.
 
-    Leading axes broadcast. ``spearman`` is the Pearson correlation of ranks, ties sharing their mean rank.
+    Leading axes broadcast. ``spearman`` is the Pearson correlation of ranks, ties sharing their
+    mean rank.
     """
     if method == "spearman":
         return pearson(ranks(a), ranks(b))

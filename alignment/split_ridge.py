@@ -1,4 +1,4 @@
-"""Ridge regression over many splits of the same rows: one decomposition a split, for all targets."""
+"""Ridge regression over many splits of the same rows: one decomposition serves all targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-
 
 RANK_TOLERANCE = 1e-12
 """Eigenvalues below this share of the largest are rounding."""
@@ -117,18 +116,19 @@ def scan_predictions(
     grid = alphas.double().sort(descending=True).values.to(scans.device)
     pieces = [slice(first, min(first + chunk, count)) for first in range(0, count, chunk)]
     for split in range(len(ridge.train)):
-        residual_of = ridge.leave_one_out(split, grid)
+        residual_of = ridge.leave_one_out(split, grid).flatten(0, 1).T.contiguous()
         for piece in pieces:
             y = scans[:, piece].permute(0, 2, 1).reshape(n, -1).double()
             v, mean = ridge.rotate(y, split)
-            residual = (residual_of.flatten(0, 1) @ v).view(*residual_of.shape[:2], k, -1)
-            fits = torch.linalg.vector_norm(residual, dim=1)
+            # Rows are the innermost axis, over which the squares are summed.
+            residual = (v.T @ residual_of).view(k, -1, len(grid), len(v) + 1)
+            fits = torch.linalg.vector_norm(residual, dim=-1)
             v, mean = v.view(len(v), k, -1), mean.view(1, k, -1)
             if k > 1:
-                whole = torch.linalg.vector_norm(residual.mean(2, keepdim=True), dim=1)
-                fits = torch.cat([fits, whole], 1)
+                whole = torch.linalg.vector_norm(residual.mean(0, keepdim=True), dim=-1)
+                fits = torch.cat([fits, whole])
                 v = torch.cat([v, v.mean(1, keepdim=True)], 1)
                 mean = torch.cat([mean, mean.mean(1, keepdim=True)], 1)
-            alpha = grid[fits.argmin(0)]
+            alpha = grid[fits.argmin(-1)]
             prediction = ridge.predict(v.flatten(1), mean.flatten(1), alpha.flatten(), split)
             yield split, piece, prediction.view(len(prediction), *alpha.shape).transpose(0, 1)

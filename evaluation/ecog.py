@@ -62,10 +62,7 @@ class TimedAlignment:
         self.responses = responses
         self.stimuli = responses.stimuli
         self.components = components
-        self.alphas = torch.logspace(*log10_alphas[:2], int(log10_alphas[2]), dtype=torch.float64)
-        self.lag_alphas = torch.logspace(
-            *log10_lag_alphas[:2], int(log10_lag_alphas[2]), dtype=torch.float64
-        )
+        self.alphas, self.lag_alphas = _grid(log10_alphas), _grid(log10_lag_alphas)
         self.max_lag = max_lag
         self.mean = responses.mean_over(*span)
         last = float(responses.times[-1])
@@ -125,6 +122,11 @@ class TimedAlignment:
         ]
 
 
+def _grid(log10: Sequence[float]) -> Tensor:
+    low, high, steps = log10
+    return torch.logspace(low, high, int(steps), dtype=torch.float64)
+
+
 def time_mean(feature: Features) -> Tensor:
     """Mean over the valid frames, shape (stimuli, dim), float64."""
     values, lengths = feature.values.double(), feature.lengths
@@ -143,7 +145,9 @@ def resample_frames(feature: Features, times: Tensor) -> Tensor:
     -------
     tensor of shape (stimuli, times, dim), float64
     """
-    assert feature.lengths is not None and feature.rate and feature.offset is not None
+    assert feature.lengths is not None
+    assert feature.rate is not None
+    assert feature.offset is not None
     step = float(times[1] - times[0])
     centres = torch.arange(feature.values.shape[1]) / feature.rate + feature.offset
     shortest = int(feature.lengths.min())

@@ -16,6 +16,8 @@ from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
 from evaluation.summaries import SELECTED, new_row
 
+Pair = tuple[Tensor, Tensor]
+
 
 class Similarity:
     """Spearman correlation of the dissimilarities (1 - Pearson) of all pairs of stimuli.
@@ -121,14 +123,14 @@ def _units(responses: ResponseSet) -> dict[str, Tensor]:
     }
 
 
-def _half_rdms(x: Tensor, train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+def _half_rdms(x: Tensor, train: Tensor, test: Tensor) -> Pair:
     """Dissimilarities within the training and within the test half of every split."""
     rows = x[train]
     mean, scale = rows.mean(1, keepdim=True), rows.std(1, correction=0, keepdim=True) + 1e-10
     return rdm((rows - mean) / scale), rdm((x[test] - mean) / scale)
 
 
-def _table(models: list[tuple[Tensor, ...]], brains: list[tuple[Tensor, ...]], half: int) -> Tensor:
+def _table(models: Sequence[Pair], brains: Sequence[Pair], half: int) -> Tensor:
     """Spearman of every layer, participant and split: (layers, participants, splits)."""
     a = torch.stack([pair[half] for pair in models])
     b = torch.stack([pair[half] for pair in brains])

@@ -112,8 +112,8 @@ def _draw_depth(place: Axes, rows: pd.DataFrame) -> None:
     if SELECTED in means.index:
         chosen = float(means.loc[SELECTED, "value"])
         place.axhline(chosen, color=OKABE_ITO[1], ls=":", lw=1.4)
-        text = {"color": OKABE_ITO[1], "fontsize": 8.5, "ha": "right", "va": "top"}
-        place.text(x[-1], 0.985 * chosen, "own choice of layer", **text)
+        text = place.text(x[-1], 0.985 * chosen, "own choice of layer")
+        text.set(color=OKABE_ITO[1], fontsize=8.5, ha="right", va="top")
     place.set_ylim(bottom=min(0.0, place.get_ylim()[0]))
     place.margins(y=0.12)
     place.set_xticks(x, [str(layer) for layer in layers], rotation=30, ha="right")
@@ -170,7 +170,7 @@ def _draw_latency(place: Axes, rows: pd.DataFrame) -> None:
 def _draw_subjects(place: Axes, rows: pd.DataFrame) -> None:
     """A dot for every participant at every layer, and their mean."""
     mine = rows[(rows["subject"] != "") & (rows["target"] == "") & (rows["window"] == "")]
-    layers = [layer for layer in mine["layer"].unique()]
+    layers = list(mine["layer"].unique())
     names = list(dict.fromkeys(mine["subject"]))
     for number, subject in enumerate(names):
         one = mine[mine["subject"] == subject].set_index("layer")["value"].reindex(layers)

@@ -100,8 +100,9 @@ def layer_means(scores: pd.DataFrame, key: Sequence[str] = IDENTITY) -> pd.DataF
     """One row for each ``key`` and layer: the mean over its subjects and targets.
 
     A row that stands for all of them (no window, no target, no subject) counts where there is
-    one, and the rows of every window, target or subject otherwise. The ceiling is a mean too, and missing where any row lacks one; a confidence interval stays
-    only where a single row made the value; ``n`` is the smallest.
+    one, and the rows of every window, target or subject otherwise. The ceiling is a mean too,
+    and missing where any row lacks one; a confidence interval stays only where a single row
+    made the value; ``n`` is the smallest.
     """
     rows = scores
     for part in ("window", "target", "subject"):

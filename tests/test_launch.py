@@ -44,8 +44,8 @@ def explained(*overrides: str, group: str = "", config: str = "train") -> str:
         ("suite=trajektory", "suite/trajektory", "suite=trajectory"),
         ("+experiment=demmo", "experiment/demmo", "experiment=demo"),
         (
-            "benchmark=[fmri/nh2015]",
-            "benchmark/fmri/nh2015",
+            "benchmark=[fmri/nh2015_component]",
+            "benchmark/fmri/nh2015_component",
             "benchmark=fmri/nh2015_components",
         ),
         (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from models.encoder import Frames
@@ -27,11 +27,14 @@ PER_ERB = 6
 class Cochleagram(nn.Module):
     """Compressed envelopes of 211 cochlear channels at 200 Hz.
 
-    Clips are cut into pieces of two seconds, each without its mean and at an RMS of .1; a clip
-    shorter than that is padded with silence, a shorter last piece is left out.
+    Each clip without its mean and at an RMS of .1. ``((envelope floored at 0) + 1e-8) ** 0.3``;
+    envelopes are magnitudes of the analytic signal whose positive frequencies are not doubled,
+    as in the original.
 
-    ``((envelope floored at 0) + 1e-8) ** 0.3``; envelopes are magnitudes of the analytic signal
-    whose positive frequencies are not doubled, as in the original.
+    Parameters
+    ----------
+    batch : int
+        Clips of equal length that are filtered together.
     """
 
     layers: tuple[str, ...] = ("cochleagram",)
@@ -42,62 +45,56 @@ class Cochleagram(nn.Module):
     def __init__(self, name: str = "cochleagram", batch: int = 4) -> None:
         super().__init__()
         self.name, self.batch = name, batch
-        self.register_buffer("filters", cochlear_filters())
-        self.register_buffer("kernel", downsampling_kernel())
+        self.register_buffer("filters", cochlear_filters(SAMPLES), False)
+        self.register_buffer("kernel", downsampling_kernel(), False)
 
     def cochleagram(self, audio: Float[Tensor, "b s"]) -> Float[Tensor, "b channels frames"]:
-        """Of pieces of 40,000 samples: 211 channels, 390 frames."""
+        """Of clips of one length: 211 channels, 390 frames for two seconds."""
+        samples = audio.shape[1]
+        filters = self.filters
+        if samples != SAMPLES:
+            filters = cochlear_filters(samples).to(audio.device)
         audio = audio - audio.mean(1, keepdim=True)
         audio = audio * (0.1 / audio.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12))
         spectrum = torch.fft.rfft(audio)
         # Appended zeros stand for the negative frequencies: the magnitude is the envelope.
-        bands = spectrum[:, None] * self.filters
-        envelope = torch.fft.ifft(bands, n=SAMPLES).abs()
+        envelope = torch.fft.ifft(spectrum[:, None] * filters, n=samples).abs()
         windows = envelope.unfold(-1, TAPS, STRIDE)
         return ((windows @ self.kernel).clamp_min(0) + 1e-8) ** 0.3
 
-    def _pieces(
-        self, audio: Float[Tensor, "b s"], lengths: Int[Tensor, " b"]
-    ) -> tuple[list[Tensor], list[int]]:
-        """Pieces of two seconds and how many each clip has."""
-        pieces, counts = [], []
-        for clip, length in zip(audio, lengths.tolist(), strict=True):
-            count = max(1, length // SAMPLES)
-            clip = clip[: min(length, count * SAMPLES)]
-            clip = nn.functional.pad(clip, (0, count * SAMPLES - len(clip)))
-            pieces += list(clip.view(count, SAMPLES))
-            counts.append(count)
-        return pieces, counts
-
-    def _describe(self, cochleagram: Float[Tensor, "b channels frames"]) -> Tensor:
-        """Frames (b, frames, dim) of each piece."""
-        return cochleagram.mT
-
     @torch.no_grad()
     def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
-        """Frames of all pieces of each clip."""
-        pieces, counts = self._pieces(audio, lengths)
-        found = [
-            self._describe(self.cochleagram(torch.stack(pieces[i : i + self.batch])))
-            for i in range(0, len(pieces), self.batch)
-        ]
-        described = torch.cat(found)
-        clips = [part.flatten(0, 1) for part in described.split(counts)]
-        values = nn.utils.rnn.pad_sequence(clips, batch_first=True)
-        count = torch.tensor([len(clip) for clip in clips], device=audio.device)
-        rate, offset = self._timing()
-        return {self.layers[0]: Frames(values, count, rate, offset)}
+        """Frames that lie inside each clip; one that is shorter than a frame is padded."""
+        clips = [clip[:n] for clip, n in zip(audio, lengths.tolist(), strict=True)]
+        clips = [nn.functional.pad(clip, (0, max(0, TAPS - len(clip)))) for clip in clips]
+        return self._frames([frames.T for frames in self._cochleagrams(clips)])
 
-    def _timing(self) -> tuple[float, float]:
-        """Frame rate (Hz) and centre of frame 0 (s)."""
-        return FRAME_RATE, (TAPS // 2) / RATE
+    def _cochleagrams(self, clips: list[Tensor]) -> list[Tensor]:
+        """Of each clip, those of one length together: what a clip gives depends on no other."""
+        found: dict[int, Tensor] = {}
+        for length in {len(clip) for clip in clips}:
+            same = [i for i, clip in enumerate(clips) if len(clip) == length]
+            for first in range(0, len(same), self.batch):
+                chosen = same[first : first + self.batch]
+                made = self._describe(self.cochleagram(torch.stack([clips[i] for i in chosen])))
+                found |= dict(zip(chosen, made, strict=True))
+        return [found[i] for i in range(len(clips))]
+
+    def _describe(self, cochleagram: Tensor) -> Tensor:
+        return cochleagram
+
+    def _frames(self, clips: list[Tensor]) -> dict[str, Frames]:
+        values = nn.utils.rnn.pad_sequence(clips, batch_first=True)
+        count = torch.tensor([len(clip) for clip in clips], device=values.device)
+        return {self.layers[0]: Frames(values, count, FRAME_RATE, (TAPS // 2) / RATE)}
 
 
 class SpectroTemporal(Cochleagram):
     """Mean energy of 111 modulation filters in each of 211 cochlear channels: 23,421 features.
 
-    One frame for each piece of two seconds. Filters are separable, direction-selective and
-    applied in the Fourier domain of the zero-padded cochleagram: spectral filters and directions
+    One frame for each piece of two seconds; a shorter clip is padded with silence, a shorter
+    last piece left out. Filters are separable, direction-selective and applied in the Fourier
+    domain of the zero-padded cochleagram: spectral filters and directions
     first, of which there are 13, then the nine temporal filters on each.
     """
 
@@ -109,11 +106,21 @@ class SpectroTemporal(Cochleagram):
         super().__init__(name, batch)
         frames = 1 + (SAMPLES - TAPS) // STRIDE
         channels = self.filters.shape[0]
-        self.register_buffer("temporal", temporal_filters(frames))
-        self.register_buffer("spectral", spectral_filters(channels))
+        self.register_buffer("temporal", temporal_filters(frames), False)
+        self.register_buffer("spectral", spectral_filters(channels), False)
+
+    @torch.no_grad()
+    def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
+        """One frame for each piece of two seconds."""
+        pieces, counts = [], [max(1, n // SAMPLES) for n in lengths.tolist()]
+        for clip, length, count in zip(audio, lengths.tolist(), counts, strict=True):
+            clip = clip[: min(length, count * SAMPLES)]
+            pieces += list(nn.functional.pad(clip, (0, count * SAMPLES - len(clip))).split(SAMPLES))
+        described = torch.stack(self._cochleagrams(pieces))
+        return self._frames(list(described.split(counts)))
 
     def _describe(self, cochleagram: Tensor) -> Tensor:
-        batch, channels, frames = cochleagram.shape
+        channels, frames = cochleagram.shape[1:]
         padded = torch.fft.rfft2(100 * cochleagram, s=(2 * channels, 3 * frames))
         features = []
         for sign in (-1, 1):
@@ -125,10 +132,12 @@ class SpectroTemporal(Cochleagram):
                 filtered = columns[:, None] * rates[:, None]
                 energy = torch.fft.irfft(filtered, n=3 * frames)[..., :frames].square()
                 features.append(energy.clamp_min(1e-8).mean(-1))
-        return torch.cat(features, 1).flatten(1)[:, None]
+        return torch.cat(features, 1).flatten(1)
 
-    def _timing(self) -> tuple[float, float]:
-        return RATE / SAMPLES, SAMPLES / RATE / 2
+    def _frames(self, clips: list[Tensor]) -> dict[str, Frames]:
+        (frames,) = super()._frames(clips).values()
+        rate = RATE / SAMPLES
+        return {self.layers[0]: Frames(frames.values, frames.lengths, rate, 0.5 / rate)}
 
 
 def erb_number(frequency: Tensor) -> Tensor:
@@ -136,12 +145,14 @@ def erb_number(frequency: Tensor) -> Tensor:
     return 9.265 * torch.log1p(frequency / (24.7 * 9.265))
 
 
-def cochlear_filters() -> Float[Tensor, "channels bins"]:
-    """Half-cosine filters of 203 places from 50 Hz to 10 kHz, four times overlapping.
+def cochlear_filters(samples: int) -> Float[Tensor, "channels bins"]:
+    """Transfer functions for clips of so many samples.
+
+    Half-cosine filters of 203 places from 50 Hz to 10 kHz, four times overlapping.
 
     Four low-pass and four high-pass filters complete them, so that squared responses sum to 1.
     """
-    frequency = torch.linspace(0, RATE / 2, SAMPLES // 2 + 1, dtype=torch.float64)
+    frequency = torch.fft.rfftfreq(samples, 1 / RATE, dtype=torch.float64)
     places = erb_number(frequency)
     ends = erb_number(torch.tensor([50.0, RATE / 2], dtype=torch.float64))
     grid = torch.linspace(float(ends[0]), float(ends[1]), BANDS + 2, dtype=torch.float64)

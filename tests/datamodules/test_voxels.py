@@ -110,7 +110,7 @@ def test_what_is_missing_is_named(root: Path, names: list[str], tmp_path: Path) 
         norman_haignere2015.voxels(root, tmp_path / "NH2015")
     folder = nh2015(tmp_path, names, scans())
     np.save(folder / "voxel_features_array.npy", scans()[:, :5])
-    with pytest.raises(ValueError, match="12 rows of voxel_features_meta.npy, but 5 voxels"):
+    with pytest.raises(ValueError, match=r"12 rows of voxel_features_meta\.npy, but 5 voxels"):
         norman_haignere2015.voxels(root, folder)
     np.save(folder / "voxel_features_array.npy", scans()[:, :, :2])
     with pytest.raises(ValueError, match=r"\(165, 12, 2\), expected"):

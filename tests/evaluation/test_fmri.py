@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from alignment.ridge import crossvalidated_prediction
+from alignment.rsa import zscore
 from datamodules.stimuli import Provenance, ResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features
-from alignment.ridge import crossvalidated_prediction
-from alignment.rsa import zscore
 from evaluation.fmri import ResponseAlignment
 from tests.evaluation.toys import sounds
 

@@ -11,7 +11,6 @@ from torch import nn
 from launch import build
 from models.external.controls import permuted, random
 from models.external.logmel import LogMelStatistics
-
 from tests.composing import tiny
 
 

@@ -10,19 +10,37 @@ from torch import Tensor
 
 from alignment.inference import positive_r2
 
+EXACT = 1536
+"""Most features whose principal components are computed exactly."""
+
 
 def principal_components(x: Float[Tensor, "s t p"], components: int) -> Float[Tensor, "s t k"]:
     """Frames in the space of their first ``components`` principal components, float64.
 
-    Means and axes are those of all frames of all stimuli; no response is seen.
+    Means and axes are those of all frames of all stimuli; no response is seen. Exact up to
+    ``EXACT`` features, by seeded subspace iteration (Halko et al. 2011, algorithm 4.4) above.
     """
     flat = x.flatten(0, 1).double()
     flat = flat - flat.mean(0)
-    variance, axes = torch.linalg.eigh(flat.T @ flat)
-    kept = axes.flip(1)[:, : min(components, flat.shape[1])]
-    scale = variance.flip(0)[: kept.shape[1]].clamp_min(1e-30)
-    inside = scale > scale[0] * 1e-12
-    return (flat @ kept[:, inside]).unflatten(0, x.shape[:2])
+    axes = _axes(flat, components)
+    scores = flat @ axes
+    variance = scores.square().sum(0)
+    inside = variance > variance[0].clamp_min(1e-300) * 1e-12
+    return scores[:, inside].unflatten(0, x.shape[:2])
+
+
+def _axes(flat: Float[Tensor, "n p"], components: int) -> Float[Tensor, "p k"]:
+    n, p = flat.shape
+    if p <= EXACT:
+        return torch.linalg.eigh(flat.T @ flat).eigenvectors.flip(1)[:, :components]
+    generator = torch.Generator().manual_seed(0)
+    wide = min(components + 16, n)
+    drawn = torch.randn(n, wide, generator=generator, dtype=flat.dtype).to(flat.device)
+    basis = torch.linalg.qr(flat.T @ drawn).Q
+    for _ in range(4):
+        basis = torch.linalg.qr(flat.T @ (flat @ basis)).Q
+    _, _, rotation = torch.linalg.svd(flat @ basis, full_matrices=False)
+    return basis @ rotation.T[:, :components]
 
 
 def lag_curve(

@@ -16,7 +16,7 @@ class CheckpointSaveError(RuntimeError):
 
 
 class ScheduledCheckpoint(Checkpoint):
-    """``step=00000100.ckpt`` at every step of the schedule, and ``last.ckpt`` beside them.
+    """``step_00000100.ckpt`` at every step of the schedule, and ``last.ckpt`` beside them.
 
     Each file is written under another name, then renamed: what has its final name is whole.
     Lightning calls checkpoint callbacks after all others, so that the scores of step N are in
@@ -50,7 +50,7 @@ class ScheduledCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        path = self.folder / f"step={trainer.global_step:08d}.ckpt"
+        path = self.folder / f"step_{trainer.global_step:08d}.ckpt"
         if path.exists() and trainer.global_step == getattr(self, "_saved", None):
             return
         draft = self.folder / f".{path.name}.tmp"
@@ -67,7 +67,7 @@ class ScheduledCheckpoint(Checkpoint):
             ) from error
         self._saved = trainer.global_step
         if trainer.is_global_zero and self.keep is not None:
-            for old in sorted(self.folder.glob("step=*.ckpt"))[: -self.keep]:
+            for old in sorted(self.folder.glob("step_*.ckpt"))[: -self.keep]:
                 old.unlink()
 
     def _point_last_to(self, path: Path) -> None:

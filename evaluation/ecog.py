@@ -28,7 +28,8 @@ class TimedAlignment:
 
     ``metric=lag_r2``: ridge from the features of one moment to the response a delay later, whole
     stimuli held out; ``window`` is the delay in seconds (alignment/lags.py). Features are
-    averaged to the response's rate and cut to ``components`` principal components.
+    averaged to the response's rate and cut to ``components`` principal components; an encoder
+    with one frame a sound has no such rows.
 
     Single averages have no noise ceiling.
 
@@ -75,7 +76,8 @@ class TimedAlignment:
         for layer, feature in features.items():
             mean = time_mean(feature)
             rows += [*self._regression(layer, mean), *self._similarity(layer, mean)]
-            if self.max_lag > 0:
+            moving = feature.values.shape[1] > 1  # one frame for the whole sound has no delay
+            if self.max_lag > 0 and moving:
                 rows += self._lags(layer, feature)
         return rows
 

@@ -148,7 +148,7 @@ def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_new_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:
-    for ckpt_path in (None, "elsewhere/step=00000100.ckpt"):
+    for ckpt_path in (None, "elsewhere/step_00000100.ckpt"):
         folder = Path(run_folder(str(tmp_path), "base", ckpt_path))
         assert folder.parent == tmp_path / "base"
         assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", folder.name)

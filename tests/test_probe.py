@@ -184,7 +184,7 @@ def test_a_checkpoint_scores_as_it_did_in_training(tmp_path: Path) -> None:
     train(tiny(run, "max_steps=2"))
     for step in (0, 2):
         folder = tmp_path / f"step{step}"
-        path = run / "checkpoints" / f"step={step:08d}.ckpt"
+        path = run / "checkpoints" / f"step_{step:08d}.ckpt"
         folder.mkdir()
         probe(config(folder, f"encoder.path='{path}'", encoder="checkpoint"))
 

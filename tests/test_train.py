@@ -31,7 +31,7 @@ class Crash(pl.Callback):
 
 
 def weights(folder: Path, step: int) -> dict[str, torch.Tensor]:
-    return read_checkpoint(folder / "checkpoints" / f"step={step:08d}.ckpt")["state_dict"]
+    return read_checkpoint(folder / "checkpoints" / f"step_{step:08d}.ckpt")["state_dict"]
 
 
 def losses(folder: Path) -> dict[int, str]:
@@ -61,7 +61,7 @@ def test_run_leaves_scores_checkpoints_and_figures(finished: Path) -> None:
     assert {row[4] for row in rows(finished)} == {0, 2, 4, 6}
     assert sorted(p.name for p in (finished / "checkpoints").iterdir()) == [
         "last.ckpt",
-        *(f"step={step:08d}.ckpt" for step in (0, 2, 4, 6)),
+        *(f"step_{step:08d}.ckpt" for step in (0, 2, 4, 6)),
     ]
     assert (finished / "trajectory.png").stat().st_size > 10_000
     assert "simulated" in (finished / "trajectory.html").read_text()
@@ -95,7 +95,7 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
         )
         with pytest.raises(InterruptedError):
             train(tiny(tmp_path))
-    assert not (tmp_path / "checkpoints" / "step=00000006.ckpt").exists()
+    assert not (tmp_path / "checkpoints" / "step_00000006.ckpt").exists()
     train(tiny(tmp_path, "ckpt_path=last"))
     whole = read_checkpoint(finished / "checkpoints" / "last.ckpt")
     resumed = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
@@ -121,7 +121,7 @@ def test_scores_of_saved_checkpoints_equal_the_logged_ones(finished: Path) -> No
     benchmarks, _ = build_benchmarks(tiny(finished))
     recomputed = []
     for step in (0, 2, 4, 6):
-        model = load_checkpoint(finished / "checkpoints" / f"step={step:08d}.ckpt")
+        model = load_checkpoint(finished / "checkpoints" / f"step_{step:08d}.ckpt")
         recomputed += evaluate(model, list(benchmarks.values()), step=step).scores
     logged = read_scores(finished / "scores.jsonl")
     strip = [(r.benchmark, r.metric, r.layer, r.target, r.step, r.value) for r in recomputed]
@@ -169,8 +169,8 @@ def test_checkpoint_of_another_shape_is_refused(finished: Path, tmp_path: Path) 
 
 def test_keep_bounds_the_number_of_checkpoints(tmp_path: Path) -> None:
     train(composed(tmp_path, *TINY, "suite=none", "callbacks.checkpoint.keep=1"))
-    kept = [path.name for path in (tmp_path / "checkpoints").glob("step=*")]
-    assert kept == ["step=00000006.ckpt"]
+    kept = [path.name for path in (tmp_path / "checkpoints").glob("step_*")]
+    assert kept == ["step_00000006.ckpt"]
 
 
 def test_wandb_is_offline_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

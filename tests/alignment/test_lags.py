@@ -87,6 +87,15 @@ def test_components_are_principal() -> None:
     assert principal_components(x[..., :1].expand(-1, -1, 4), 4).shape == (S, T, 1)
 
 
+def test_many_features_are_reduced_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = normal(0, S, T, 12) @ (normal(1, 12, 200) * torch.logspace(0, -2, 12)[:, None])
+    exact = principal_components(x, 5)
+    monkeypatch.setattr("alignment.lags.EXACT", 100)
+    found = principal_components(x, 5)
+    torch.testing.assert_close(found.abs(), exact.abs(), rtol=1e-6, atol=1e-6)
+    assert torch.equal(found, principal_components(x, 5))
+
+
 def test_a_response_that_ends_too_soon() -> None:
     with pytest.raises(ValueError, match="need 31 frames of response to 30"):
         lag_curve(normal(0, S, T, K), normal(1, S, T, V), FOLDS, [0, 1], torch.ones(1))

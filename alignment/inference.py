@@ -63,37 +63,6 @@ def bootstrap_ci(
     return low, high
 
 
-def paired_permutation(
-    a: Float[Tensor, " n"], b: Float[Tensor, " n"], n: int = 10_000, seed: int = 0
-) -> float:
-    """Two-sided p of the mean of ``a - b``, the signs of paired differences flipped at random.
-
-    ``(1 + count(|permuted| >= |observed|)) / (1 + n)``; every sign pattern is tried where there
-    are no more than ``n``.
-    """
-    difference = (a - b).cpu().double()
-    units = len(difference)
-    if 2**units <= n:
-        bits = torch.arange(2**units)[:, None] >> torch.arange(units) & 1
-        null = ((1 - 2 * bits).double() @ difference).abs()
-        return float((null >= difference.sum().abs() - 1e-12).double().mean())
-    generator = torch.Generator().manual_seed(seed)
-    signs = 2.0 * torch.randint(2, (n, units), generator=generator).double() - 1
-    null = (signs @ difference).abs()
-    return float((1 + (null >= difference.sum().abs() - 1e-12).sum()) / (1 + n))
-
-
-def within_unit_sem(
-    values: Float[Tensor, "conditions units"],
-) -> Float[Tensor, " conditions"]:
-    """Standard error of each condition's mean once every unit's own mean is taken away.
-
-    As drawn in Tuckute et al. 2023: units are participants, conditions are models or layers.
-    """
-    centred = values - values.mean(0)
-    return centred.std(1) / math.sqrt(values.shape[1])
-
-
 def _centred(
     x: Float[Tensor, "*batch n v"],
 ) -> tuple[Float[Tensor, "*batch n v"], Bool[Tensor, "*batch v"]]:

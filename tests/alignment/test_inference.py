@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from alignment.inference import mean_interval, positive_r2
+from alignment.inference import bootstrap_ci, mean_interval, positive_r2
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -60,3 +60,17 @@ def test_the_interval_holds_the_true_mean_as_often_as_it_says() -> None:
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_values_have_no_interval(n: int) -> None:
     assert mean_interval(noise(n)) == (None, None)
+
+
+def test_the_bootstrap_interval_is_scipys() -> None:
+    values = noise(20) + 2
+    expected = stats.bootstrap((values.numpy(),), np.mean, method="percentile", rng=0)
+    assert bootstrap_ci(values) == pytest.approx(tuple(expected.confidence_interval), abs=0.03)
+    assert bootstrap_ci(values) == bootstrap_ci(values)
+    low, high = bootstrap_ci(values, level=0.5)
+    assert bootstrap_ci(values)[0] < low < high < bootstrap_ci(values)[1]
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_units_cannot_be_drawn_from(n: int) -> None:
+    assert bootstrap_ci(noise(n)) == (None, None)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import rsatoolbox
 import torch
 from scipy.spatial.distance import pdist
 from scipy.stats import pearsonr, rankdata, spearmanr
@@ -102,3 +103,21 @@ def test_correlation_with_a_constant_is_not_a_number() -> None:
 def test_an_unknown_method_is_an_error(call: Callable[[Tensor], Tensor]) -> None:
     with pytest.raises(Exception, match=r"jaccard|dice"):
         call(noise(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("method", "theirs"), [("spearman", "spearman"), ("pearson", "corr"), ("cosine", "cosine")]
+)
+def test_similarity_is_rsatoolboxs(method: str, theirs: str) -> None:
+    x = noise(25, 9)
+    y = x[:, :5] + noise(25, 5, seed=1)
+    made = [
+        rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(z.numpy()), method="correlation")
+        for z in (x, y)
+    ]
+    for z, reference in zip((x, y), made, strict=True):
+        torch.testing.assert_close(
+            rdm(z), torch.from_numpy(reference.dissimilarities[0]), rtol=0, atol=1e-6
+        )
+    expected = rsatoolbox.rdm.compare(*made, method=theirs)[0, 0]
+    assert float(compare(rdm(x), rdm(y), method)) == pytest.approx(expected, abs=1e-5)

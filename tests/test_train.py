@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 
 import pytest
@@ -180,4 +181,8 @@ def test_wandb_is_offline_without_a_login(tmp_path: Path, monkeypatch: pytest.Mo
     train(tiny(tmp_path, "logger=wandb", "max_steps=2"))
     files = list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
     assert len(files) == 1
+    # W&B's own process writes the file and may still be at it.
+    deadline = time.monotonic() + 60
+    while files[0].stat().st_size <= 10_000 and time.monotonic() < deadline:
+        time.sleep(0.2)
     assert files[0].stat().st_size > 10_000

@@ -30,6 +30,13 @@ def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Tensor, in
     return torch.from_numpy(samples).mean(dim=1), sample_rate
 
 
+def existing(path: Path, hint: str) -> Path:
+    """The path, or an error that says what is missing, where it was looked for, and ``hint``."""
+    if not path.exists():
+        raise FileNotFoundError(f"no {path.name} at {path}: {hint}")
+    return path
+
+
 @dataclass
 class StimulusSet:
     """Named sounds, decoded and resampled once and kept in memory.

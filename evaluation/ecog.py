@@ -14,6 +14,7 @@ from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import TimedResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.summaries import new_row
 
 
 class TimedAlignment:
@@ -82,8 +83,7 @@ class TimedAlignment:
         return rows
 
     def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
-        simulated, n = self.responses.provenance.simulated, len(self.stimuli)
-        return Score(self.name, metric, layer, float(value), n=n, simulated=simulated, **fields)  # type: ignore[arg-type]
+        return new_row(self.name, self.responses, metric, layer, float(value), **fields)
 
     def _regression(self, layer: str, x: Tensor) -> list[Score]:
         """All time bins and targets are columns of one regression."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alignment.inference import bootstrap_ci
 from alignment.selection import group_medians
-from datamodules.stimuli import ResponseSet
+from datamodules.stimuli import ResponseSet, TimedResponseSet
 from evaluation.benchmark import Score
 
 SELECTED = "selected"
@@ -19,7 +19,12 @@ MOST_TARGETS = 64
 
 
 def new_row(
-    benchmark: str, responses: ResponseSet, metric: str, layer: str, value: float, **fields: object
+    benchmark: str,
+    responses: ResponseSet | TimedResponseSet,
+    metric: str,
+    layer: str,
+    value: float,
+    **fields: object,
 ) -> Score:
     """A row about all stimuli of a response set."""
     simulated, n = responses.provenance.simulated, len(responses.stimuli)

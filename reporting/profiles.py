@@ -27,16 +27,16 @@ def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
     scores : DataFrame
         Of one encoder at one step.
     folder : Path
-        Made if missing.
+        Made if there is anything to show.
 
     Returns
     -------
     list of Path
         ``BENCHMARK.png`` for each benchmark, ``/`` in its name replaced by ``_``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, rows in scores.groupby("benchmark", sort=False):
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{str(name).replace('/', '_')}.png"
         benchmark_figure(rows).savefig(path, dpi=150)
         written.append(path)

@@ -15,14 +15,19 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-LAYOUT = "https://github.com/gretatuckute/auditory_brain_dnn (data/neural)"
+from datamodules.stimuli import existing
+
+HINT = (
+    "voxel responses are had from their authors in the layout of "
+    "https://github.com/gretatuckute/auditory_brain_dnn (data/neural)"
+)
 SCANS = 3
 
 
 def load_array(path: Path) -> np.ndarray:
     """An ``.npy`` file in which nothing is executed."""
     try:
-        return np.load(existing(path), allow_pickle=False)
+        return np.load(existing(path, HINT), allow_pickle=False)
     except ValueError as error:
         raise ValueError(f"{path} holds Python objects, expected plain numbers or text") from error
 
@@ -87,7 +92,7 @@ def region_table(folder: Path, unpickle: bool) -> dict[str, tuple[str, str]]:
         with table.open() as file:
             rows: Sequence[dict[str, str]] = list(csv.DictReader(file))
     elif unpickle:
-        frame = pd.read_pickle(existing(folder / "df_roi_meta.pkl"))
+        frame = pd.read_pickle(existing(folder / "df_roi_meta.pkl", HINT))
         rows = frame.astype(str).to_dict("records")
     else:
         return {}
@@ -98,13 +103,3 @@ def region_table(folder: Path, unpickle: bool) -> dict[str, tuple[str, str]]:
         )
         for row in rows
     }
-
-
-def existing(path: Path) -> Path:
-    """The path, or an error that says what is missing, where, and where it comes from."""
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no {path.name} in {path.parent}: voxel responses are had from their authors "
-            f"in the layout of {LAYOUT}"
-        )
-    return path

@@ -17,7 +17,7 @@ from datamodules.brain.auditory_brain_dnn import (
     voxel_ids,
     voxel_scans,
 )
-from datamodules.stimuli import Provenance, ResponseSet, StimulusSet
+from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, existing
 
 PROVENANCE = Provenance(
     source="https://github.com/snormanhaignere/natsound165-neuron2015",
@@ -25,6 +25,10 @@ PROVENANCE = Provenance(
     licence="none stated: not to be redistributed",
     device="fMRI",
     subjects=10,
+)
+HINT = (
+    f"get it from {PROVENANCE.source} "
+    "and set ENTRAIN_DATA to the folder that holds brain/natsound165"
 )
 
 
@@ -38,7 +42,7 @@ def stimuli(root: str | Path, rms: float | None = None) -> StimulusSet:
     rms : float, optional
         Level that every sound is scaled to (they come at .01).
     """
-    folder = _existing(Path(root) / "wav")
+    folder = existing(Path(root) / "wav", HINT)
     files = sorted(folder.glob("stim*.wav"), key=lambda file: stimulus_number(file.stem))
     if len(files) != 165:
         raise ValueError(f"{len(files)} sounds in {folder}, expected 165 files stim<ID>_<name>.wav")
@@ -57,7 +61,7 @@ def components(root: str | Path, rms: float | None = None) -> ResponseSet:
     follow the numeric order of the stimuli.
     """
     sounds = stimuli(root, rms)
-    content = loadmat(str(_existing(Path(root) / "components.mat")))
+    content = loadmat(str(existing(Path(root) / "components.mat", HINT)))
     targets = tuple(str(cell[0]) for cell in content["component_names"].ravel())
     values = _responses(content, sounds)
     return ResponseSet(sounds, values, targets, folds(root, sounds), PROVENANCE)
@@ -69,7 +73,7 @@ def reconstructed_voxels(root: str | Path, rms: float | None = None) -> Response
     Not measured voxels: no scans, no participants, no ceiling.
     """
     sounds = stimuli(root, rms)
-    content = loadmat(str(_existing(Path(root) / "components.mat")))
+    content = loadmat(str(existing(Path(root) / "components.mat", HINT)))
     values = _responses(content, sounds) @ torch.from_numpy(content["W"].astype("float64"))
     names = tuple(f"voxel_{index:05d}" for index in range(values.shape[1]))
     provenance = replace(PROVENANCE, note="reconstructed from six components, not measured")
@@ -134,7 +138,7 @@ def _order(row: dict[str, int], sounds: StimulusSet, file: str) -> list[int]:
 def folds(root: str | Path, sounds: StimulusSet) -> torch.Tensor:
     """The published stratified folds, 33 sounds each."""
     root = Path(root)
-    with _existing(root / "folds_5x33.csv").open() as file:
+    with existing(root / "folds_5x33.csv", HINT).open() as file:
         fold = {row["stimulus"]: int(row["fold"]) for row in csv.DictReader(file)}
     numbers = {str(stimulus_number(name)): name for name in sounds.ids}
     named = {numbers.get(key, key): value for key, value in fold.items()}
@@ -142,12 +146,3 @@ def folds(root: str | Path, sounds: StimulusSet) -> torch.Tensor:
     if missing:
         raise ValueError(f"folds_5x33.csv has no fold for {missing[0]} ({len(missing)} missing)")
     return torch.tensor([named[name] for name in sounds.ids])
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no {path.name} at {path}: get it from {PROVENANCE.source} "
-            "and set ENTRAIN_DATA to the folder that holds brain/natsound165"
-        )
-    return path

@@ -11,7 +11,7 @@ from scipy.io import loadmat
 from torch import Tensor
 
 from datamodules.brain import norman_haignere2015
-from datamodules.stimuli import Provenance, StimulusSet, TimedResponseSet
+from datamodules.stimuli import Provenance, StimulusSet, TimedResponseSet, existing
 
 PROVENANCE = Provenance(
     source="https://github.com/snormanhaignere/song-ecog-current-biology",
@@ -20,6 +20,10 @@ PROVENANCE = Provenance(
     device="ECoG, high-gamma power",
     subjects=15,
     note="averages over repetitions: no noise ceiling",
+)
+HINT = (
+    f"get it from {PROVENANCE.source} "
+    "and set ENTRAIN_DATA to the folder that holds brain/song_ecog2022"
 )
 
 
@@ -55,7 +59,7 @@ def electrodes(
     """
     stimuli = norman_haignere2015.stimuli(sounds, rms)
     folder = Path(root) / "data" / "individual-electrodes"
-    files = sorted(_existing(folder).glob("*-elec*-response.mat"), key=_electrode)
+    files = sorted(existing(folder, HINT).glob("*-elec*-response.mat"), key=_electrode)
     if not files:
         raise FileNotFoundError(f"no *-elec<k>-response.mat in {folder}: see {PROVENANCE.source}")
     contents = [_read(file, stimuli) for file in files]
@@ -108,19 +112,10 @@ def _times(content: dict[str, Any]) -> Tensor:
 
 def _read(path: Path, stimuli: StimulusSet) -> dict[str, Any]:
     """A file's arrays; ``R`` in the order of the sounds, joined by name, and that ``order``."""
-    content: dict[str, Any] = loadmat(str(_existing(path)))
+    content: dict[str, Any] = loadmat(str(existing(path, HINT)))
     names = [str(cell[0]).removesuffix(".wav") for cell in content["stim_names"].ravel()]
     if sorted(names) != sorted(stimuli.ids):
         missing = sorted(set(stimuli.ids) - set(names))
         raise ValueError(f"{path.name} has no response to {missing[:1]} ({len(missing)} missing)")
     order = [names.index(name) for name in stimuli.ids]
     return content | {"R": content["R"][order], "order": order}
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no {path.name} in {path.parent}: get it from {PROVENANCE.source} "
-            "and set ENTRAIN_DATA to the folder that holds brain/song_ecog2022"
-        )
-    return path

@@ -106,7 +106,7 @@ def test_nothing_is_unpickled_unasked(root: Path, names: list[str], tmp_path: Pa
 
 
 def test_what_is_missing_is_named(root: Path, names: list[str], tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no neural_stim_meta\.npy in .*authors"):
+    with pytest.raises(FileNotFoundError, match=r"no neural_stim_meta\.npy at .*authors"):
         norman_haignere2015.voxels(root, tmp_path / "NH2015")
     folder = nh2015(tmp_path, names, scans())
     np.save(folder / "voxel_features_array.npy", scans()[:, :5])

@@ -54,3 +54,15 @@ def composed(run: Path, *overrides: str, config: str = "train") -> DictConfig:
 def tiny(run: Path, *overrides: str) -> DictConfig:
     """A training run of seconds on generated sounds."""
     return composed(run, *TINY, *SIMULATED, *overrides)
+
+
+def options(group: str, pattern: str = "*.yaml") -> list[str]:
+    """Names of the yamls of a group, without the parts that start with an underscore."""
+    files = sorted((CONF / group).glob(pattern))
+    return [str(f.relative_to(CONF / group).with_suffix("")) for f in files if f.name[0] != "_"]
+
+
+def config(folder: Path, *overrides: str, script: str = "train") -> DictConfig:
+    """A config of which nothing is left for Hydra's own run to fill in."""
+    own = ["paths.audio=sounds"] + ["output_dir=out"] * (script == "probe")
+    return composed(folder, "name=test", *own, *overrides, config=script)

@@ -20,6 +20,8 @@ STRIDE, TAPS = 100, 1001
 FRAME_RATE = RATE / STRIDE
 TEMPORAL_RATES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 SPECTRAL_SCALES = (0.0, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
+CHUNK = 16
+"""Channels filtered together: as many as a CPU's cache holds."""
 PER_ERB = 6
 """Cochlear channels per ERB; temporal rates are in Hz, spectral scales in cycles per ERB."""
 
@@ -34,7 +36,8 @@ class Cochleagram(nn.Module):
     Parameters
     ----------
     batch : int
-        Clips of equal length that are filtered together.
+        Clips of equal length that are filtered together; more than one is slower on a CPU, whose
+        cache it leaves.
     """
 
     layers: tuple[str, ...] = ("cochleagram",)
@@ -42,7 +45,7 @@ class Cochleagram(nn.Module):
     filters: Tensor
     kernel: Tensor
 
-    def __init__(self, name: str = "cochleagram", batch: int = 4) -> None:
+    def __init__(self, name: str = "cochleagram", batch: int = 1) -> None:
         super().__init__()
         self.name, self.batch = name, batch
         self.register_buffer("filters", cochlear_filters(SAMPLES), False)
@@ -58,9 +61,25 @@ class Cochleagram(nn.Module):
         audio = audio * (0.1 / audio.square().mean(1, keepdim=True).sqrt().clamp_min(1e-12))
         spectrum = torch.fft.rfft(audio)
         # Appended zeros stand for the negative frequencies: the magnitude is the envelope.
-        envelope = torch.fft.ifft(spectrum[:, None] * filters, n=samples).abs()
-        windows = envelope.unfold(-1, TAPS, STRIDE)
-        return ((windows @ self.kernel).clamp_min(0) + 1e-8) ** 0.3
+        slow = [
+            self._downsample(torch.fft.ifft(spectrum[:, None] * some, n=samples).abs())
+            for some in filters.split(CHUNK)
+        ]
+        return (torch.cat(slow, 1).clamp_min(0) + 1e-8) ** 0.3
+
+    def _downsample(self, envelope: Float[Tensor, "b c s"]) -> Float[Tensor, "b c frames"]:
+        """Valid correlation with the kernel, every ``STRIDE`` samples.
+
+        Blocks of one stride are multiplied by every stride of the kernel, so that no window is
+        copied; a frame is the sum over the blocks that it covers.
+        """
+        frames = 1 + (envelope.shape[-1] - TAPS) // STRIDE
+        covered = -(-TAPS // STRIDE)
+        reach = (frames - 1 + covered) * STRIDE
+        padded = nn.functional.pad(envelope, (0, reach - envelope.shape[-1]))
+        taps = nn.functional.pad(self.kernel, (0, covered * STRIDE - TAPS)).view(covered, STRIDE)
+        parts = padded.unflatten(-1, (-1, STRIDE)) @ taps.T
+        return sum(parts[..., i : i + frames, i] for i in range(covered))  # type: ignore[return-value]
 
     @torch.no_grad()
     def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
@@ -102,7 +121,7 @@ class SpectroTemporal(Cochleagram):
     temporal: Tensor
     spectral: Tensor
 
-    def __init__(self, name: str = "spectrotemporal", batch: int = 4) -> None:
+    def __init__(self, name: str = "spectrotemporal", batch: int = 1) -> None:
         super().__init__(name, batch)
         frames = 1 + (SAMPLES - TAPS) // STRIDE
         channels = self.filters.shape[0]

@@ -9,13 +9,15 @@ import logging
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 import hydra
 import torch
 import wandb
 from omegaconf import DictConfig
 
-from evaluation.benchmark import Failure, append_rows
+from evaluation.benchmark import Benchmark, Failure, append_rows
+from evaluation.contrast import contrasts
 from evaluation.evaluate import Evaluation, evaluate
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch
 from reporting.profiles import write_profiles
@@ -31,17 +33,19 @@ def probe(cfg: DictConfig) -> None:
     benchmarks, failures = build_benchmarks(cfg)
     result = Evaluation(failures=failures)
     try:
-        encoder = build(cfg.encoder)
+        device = _device(cfg.device)
+        encoder = _moved(build(cfg.encoder), device)
     except Exception as error:
         result.failures.append(Failure("", explain(error), cfg.name))
     else:
-        device = _device(cfg.device)
-        if isinstance(encoder, torch.nn.Module):
-            encoder.to(device)
+        wanted: list[Benchmark] = [*benchmarks.values()]
+        try:
+            if "reference" in cfg:
+                wanted += contrasts(wanted, _moved(build(cfg.reference), device), device)
+        except Exception as error:
+            result.failures.append(Failure("", explain(error), "reference"))
         step = getattr(encoder, "step", None)
-        done = evaluate(
-            encoder, list(benchmarks.values()), step, device, cfg.time_budget, progress=True
-        )
+        done = evaluate(encoder, wanted, step, device, cfg.time_budget, progress=True)
         result.scores += done.scores
         result.failures += done.failures
     append_rows(folder / "scores.jsonl", result.scores)
@@ -65,6 +69,10 @@ def _log(cfg: DictConfig, result: Evaluation) -> None:
             logger.save()
     finally:
         wandb.finish()
+
+
+def _moved(encoder: Any, device: torch.device) -> Any:
+    return encoder.to(device) if isinstance(encoder, torch.nn.Module) else encoder
 
 
 def _device(name: str) -> torch.device:

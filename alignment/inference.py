@@ -63,6 +63,18 @@ def bootstrap_ci(
     return low, high
 
 
+def within_participant_sem(
+    values: Float[Tensor, "conditions participants"],
+) -> Float[Tensor, " conditions"]:
+    """Standard error over participants once their overall level is taken away (Cousineau 2005).
+
+    Each participant's mean over conditions (layers, models) is subtracted; then the standard
+    deviation over participants divided by the square root of their number.
+    """
+    own = values - values.mean(0, keepdim=True)
+    return own.std(1) / math.sqrt(values.shape[1])
+
+
 def _centred(
     x: Float[Tensor, "*batch n v"],
 ) -> tuple[Float[Tensor, "*batch n v"], Bool[Tensor, "*batch v"]]:

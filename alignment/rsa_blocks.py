@@ -9,17 +9,17 @@ from torch import Tensor
 from alignment.rsa import compare
 
 
-def block_rsa(
+def heldout_rdms(
     models: Float[Tensor, "layers pairs"],
     brains: Float[Tensor, "participants pairs"],
     folds: Int[Tensor, " n"],
     faithful: bool = False,
-) -> Float[Tensor, " participants"]:
-    """One Spearman correlation per participant over held-out pairs of stimuli.
+) -> Float[Tensor, "participants pairs"]:
+    """For every participant, dissimilarities of layers that were chosen on other stimuli.
 
     For two folds (the same one twice, too) the layer with the largest Spearman correlation over
-    the training pairs predicts the held-out pairs; all held-out pairs are then put together
-    (Pepino et al. 2025).
+    the training pairs gives the held-out pairs; one Spearman correlation over all of them is the
+    participant's score (Pepino et al. 2025).
 
     Parameters
     ----------
@@ -50,4 +50,4 @@ def block_rsa(
             score = compare(models[:, None, train], brains[None, :, train])
             best = score.nan_to_num(-2.0).argmax(0)
             assembled[:, held] = models[best][:, held]
-    return compare(assembled, brains)
+    return assembled

@@ -83,6 +83,12 @@ def heldout_best_layer(
     return LayerSelection(float(per_group.mean()), per_group, torch.stack(chosen))
 
 
+def depth(scores: Float[Tensor, "layers targets"]) -> Float[Tensor, " targets"]:
+    """Place of each target's best layer: 0 for the first, 1 for the last (and only) layer."""
+    last = max(len(scores) - 1, 1)
+    return scores.argmax(0).double() / last
+
+
 def group_medians(values: Float[Tensor, "*batch targets"], members: Tensor) -> Tensor:
     """Median over the targets of each group 0 … G - 1, shape (…, groups)."""
     groups = range(int(members.max()) + 1)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from alignment.inference import bootstrap_ci
+from alignment.nulls import NullTest, shuffled_pairs, shuffles
 from alignment.rsa import compare, rdm, zscore
-from alignment.rsa_blocks import block_rsa
+from alignment.rsa_blocks import heldout_rdms
 from alignment.splits import random_halves
 from datamodules.stimuli import ResponseSet
 from evaluation.benchmark import Score
+from evaluation.contrast import similarity_difference
 from evaluation.features import Features, Pooling
-from evaluation.summaries import SELECTED, new_row
+from evaluation.summaries import SELECTED, new_row, participants
 
 Pair = tuple[Tensor, Tensor]
+CHUNK = 50
+"""Shuffled copies of the responses compared at once."""
 
 
 class Similarity:
@@ -43,6 +48,9 @@ class Similarity:
         Blocks as in the original code, whose training pairs share stimuli with the held-out ones.
     seed, n_splits : int
         Of the halves.
+    permutations : int
+        Random orders of the stimuli, for the p-value of ``rsa`` (mean over participants); none
+        by default.
     """
 
     def __init__(
@@ -53,7 +61,9 @@ class Similarity:
         seed: int = 0,
         n_splits: int = 10,
         pooling: Pooling = "mean",
+        permutations: int = 0,
     ) -> None:
+        self.permutations = permutations
         self.name = name
         self.responses = responses
         self.stimuli = responses.stimuli
@@ -66,16 +76,46 @@ class Similarity:
         layers = {name: feature.values.double() for name, feature in features.items()}
         return [*self._whole(layers), *self._halves(layers)]
 
+    def difference(
+        self, features: Mapping[str, Features], reference: Mapping[str, Features]
+    ) -> list[Score]:
+        """Held-out dissimilarities of one encoder against those of another."""
+        brains = _rdms(self.groups.values())
+        a, b = (
+            heldout_rdms(
+                _rdms(f.values.double() for f in found.values()),
+                brains,
+                self.responses.folds,
+                self.faithful,
+            )
+            for found in (features, reference)
+        )
+        return similarity_difference(self.name, self.responses, a, b, brains)
+
     def _whole(self, layers: Mapping[str, Tensor]) -> list[Score]:
-        brains = torch.stack([rdm(zscore(y)) for y in self.groups.values()])
-        models = torch.stack([rdm(zscore(x)) for x in layers.values()])
+        brains, models = _rdms(self.groups.values()), _rdms(layers.values())
         values = compare(models[:, None], brains[None])
         folds, rows = self.responses.folds, []
-        chosen = block_rsa(models, brains, folds, faithful=self.faithful)
+        chosen = compare(heldout_rdms(models, brains, folds, self.faithful), brains)
         ceiling = _ceiling(brains, "spearman")
         for layer, found in [*zip(layers, values, strict=True), (SELECTED, chosen)]:
             rows += self._rows("rsa", layer, found, ceiling)
-        return rows
+        return self._tested(rows, models, brains) if self.permutations else rows
+
+    def _tested(self, rows: list[Score], models: Tensor, brains: Tensor) -> list[Score]:
+        """The rows, those of the mean over participants with a p-value."""
+        orders = shuffles(len(self.stimuli), self.permutations)
+        parts = [self._means(models, shuffled_pairs(brains, some)) for some in orders.split(CHUNK)]
+        test = NullTest.upper(self._means(models, brains[None])[0], torch.cat(parts))
+        p = iter(test.p.tolist())
+        return [row if row.subject else replace(row, p=next(p)) for row in rows]
+
+    def _means(self, models: Tensor, brains: Tensor) -> Tensor:
+        """Mean over participants for every layer and the chosen one: (draws, layers + 1)."""
+        flat = brains.flatten(0, 1)
+        held = heldout_rdms(models, flat, self.responses.folds, self.faithful)
+        values = torch.cat([compare(models[:, None], flat[None]), compare(held, flat)[None]])
+        return values.unflatten(1, brains.shape[:2]).mean(2).T
 
     def _halves(self, layers: Mapping[str, Tensor]) -> list[Score]:
         train, test = self.splits.train, self.splits.test
@@ -114,13 +154,16 @@ class Similarity:
 
 def _units(responses: ResponseSet) -> dict[str, Tensor]:
     """Responses (stimuli, units) of every participant; of one without a name if unknown."""
-    if responses.subjects is None:
+    people = participants(responses)
+    if people is None:
         return {"": responses.values.double()}
-    names = sorted(set(responses.subjects), key=lambda name: (len(name), name))
-    return {
-        name: responses.values[:, torch.tensor([s == name for s in responses.subjects])].double()
-        for name in names
-    }
+    names, of = people
+    return {name: responses.values[:, of == i].double() for i, name in enumerate(names)}
+
+
+def _rdms(units: Iterable[Tensor]) -> Tensor:
+    """Dissimilarities over all stimuli, z-scored: (sets of units, pairs)."""
+    return torch.stack([rdm(zscore(x)) for x in units])
 
 
 def _half_rdms(x: Tensor, train: Tensor, test: Tensor) -> Pair:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from alignment.inference import positive_r2
 from alignment.reliability import PREDICTION_FLOOR, RESPONSE_FLOOR, reliability
-from alignment.selection import group_medians, heldout_best_layer
+from alignment.selection import depth, group_medians, heldout_best_layer
 from alignment.split_ridge import SplitRidge, gram, scan_predictions
 from alignment.splits import Splits, random_halves
 from datamodules.stimuli import ResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
-from evaluation.summaries import voxel_rows
+from evaluation.summaries import SELECTED, depth_rows, new_row, voxel_rows
 
 
 class Tuckute2023:
@@ -29,7 +29,8 @@ class Tuckute2023:
 
     Rows of a layer hold the median over splits. Rows of layer ``selected`` hold the protocol's
     own choice: each target's layer is chosen on half of the splits and scored on the others.
-    What a row stands for: evaluation/summaries.py.
+    ``metric=best_depth`` is the place of the layer with the largest median over all splits, from
+    0 (first) to 1 (last). What a row stands for: evaluation/summaries.py.
 
     Parameters
     ----------
@@ -48,6 +49,8 @@ class Tuckute2023:
         Targets held at once.
     device : str
         Where the regression is computed.
+    voxelwise : bool
+        Also a row for every voxel: its held-out score (``metric=voxel_…``) and ``voxel_depth``.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class Tuckute2023:
         pooling: Pooling = "mean",
         chunk: int = 512,
         device: str = "cpu",
+        voxelwise: bool = False,
     ) -> None:
+        self.voxelwise = voxelwise
         self.name = name
         self.responses = responses
         self.stimuli = responses.stimuli
@@ -86,22 +91,46 @@ class Tuckute2023:
             chunk=self.chunk,
             device=self.device,
         )
-        return [
-            row for metric, values in scores.items() for row in self._rows(metric, features, values)
+        layers = [*features]
+        rows = [
+            row for metric, values in scores.items() for row in self._rows(metric, layers, values)
         ]
+        # The last metric is the corrected one, where there are scans.
+        metric, values = scores.popitem()
+        if len(features) > 1:
+            rows += depth_rows(self.name, self.responses, depth(self._medians(metric, values)))
+        return rows + self._voxels(metric, values) if self.voxelwise else rows
 
-    def _rows(self, metric: str, layers: Mapping[str, Features], values: Tensor) -> list[Score]:
-        """Rows of one metric from its values (layers, targets, splits)."""
-        clip = 1.0 if metric == "r2_corrected" else None
+    def _medians(self, metric: str, values: Tensor) -> Tensor:
+        """Median over splits of every layer and target; corrected ones are cut at 1."""
         medians = values.quantile(0.5, -1)
-        medians = medians if clip is None else medians.clamp_max(clip)
+        return medians.clamp_max(1.0) if metric == "r2_corrected" else medians
+
+    def _rows(self, metric: str, layers: Sequence[str], values: Tensor) -> list[Score]:
+        """Rows of one metric from its values (layers, targets, splits)."""
+        medians = self._medians(metric, values)
 
         def choose(targets: Tensor, groups: Tensor) -> Tensor:
             if self.selection == "best":
                 return group_medians(medians[:, targets].max(0).values, groups)
-            return heldout_best_layer(values[:, targets], groups, clip=clip).per_group
+            return self._heldout(metric, values[:, targets], groups)
 
-        return list(voxel_rows(self.name, self.responses, metric, [*layers], medians, choose))
+        return list(voxel_rows(self.name, self.responses, metric, layers, medians, choose))
+
+    def _heldout(self, metric: str, values: Tensor, groups: Tensor) -> Tensor:
+        clip = 1.0 if metric == "r2_corrected" else None
+        return heldout_best_layer(values, groups, clip=clip).per_group
+
+    def _voxels(self, metric: str, values: Tensor) -> list[Score]:
+        targets = self.responses.targets
+        held = self._heldout(metric, values, torch.arange(len(targets)))
+        places = depth(self._medians(metric, values))
+        subjects = self.responses.subjects or ("",) * len(targets)
+        return [
+            new_row(self.name, self.responses, kind, SELECTED, value, subject=subject, target=name)
+            for kind, found in ((f"voxel_{metric}", held), ("voxel_depth", places))
+            for subject, name, value in zip(subjects, targets, found.tolist(), strict=True)
+        ]
 
 
 def split_scores(

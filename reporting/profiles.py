@@ -9,14 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from alignment.inference import within_participant_sem
 from reporting.figures import COLOUR_MAP
 from reporting.panels import GREY, INK, OKABE_ITO, PALE
 from reporting.tables import SELECTED, layer_means
 
 HEIGHT, WIDTH = 3.4, 4.8
+MOST_BARS = 64
 
 
 def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
@@ -72,14 +75,16 @@ def _panels_of(rows: pd.DataFrame) -> list:  # type: ignore[type-arg]
     if rows["layer"].nunique() > 1 and (rows["window"] == "").any():
         found.append(_draw_depth)
     plain = rows[(rows["window"] == "") & (rows["target"] != "")]
-    if plain["target"].nunique() > 1:
+    if plain["target"].nunique() > MOST_BARS:
+        found.append(_draw_histogram)
+    elif plain["target"].nunique() > 1:
         found.append(_draw_targets)
     if (rows["window"] != "").sum() > 1:
         found.append(_draw_latency)
     if rows["subject"].nunique() > 2:
         found.append(_draw_subjects)
     if not found and len(rows):
-        found.append(_draw_depth)
+        found.append(_draw_depth if _layers(rows) else _draw_targets)
     return found
 
 
@@ -97,6 +102,8 @@ def _draw_depth(place: Axes, rows: pd.DataFrame) -> None:
     means, layers = _whole(rows), _layers(rows)
     values = means.loc[layers]
     x = np.arange(len(layers))
+    place.margins(y=0.12)
+    _draw_errors(place, rows, layers, values["value"])
     if values[["ci_low", "ci_high"]].notna().all(axis=None):
         place.fill_between(x, values["ci_low"], values["ci_high"], color=INK, alpha=0.14, lw=0)
     place.plot(x, values["value"], color=INK, marker="o", markersize=4)
@@ -115,14 +122,24 @@ def _draw_depth(place: Axes, rows: pd.DataFrame) -> None:
         text = place.text(x[-1], 0.985 * chosen, "own choice of layer")
         text.set(color=OKABE_ITO[1], fontsize=8.5, ha="right", va="top")
     place.set_ylim(bottom=min(0.0, place.get_ylim()[0]))
-    place.margins(y=0.12)
     place.set_xticks(x, [str(layer) for layer in layers], rotation=30, ha="right")
     place.set_title(f"{rows['metric'].iloc[0]} by layer", fontsize=10.5, loc="left", color=INK)
 
 
+def _draw_errors(place: Axes, rows: pd.DataFrame, layers: list[str], means: pd.Series) -> None:
+    """Standard errors within participants: the part of a layer's error that layers do not share."""
+    people = rows[(rows["subject"] != "") & (rows["target"] == "") & (rows["window"] == "")]
+    table = people.pivot_table(index="layer", columns="subject", values="value").reindex(layers)
+    if table.shape[1] > 1 and len(table) > 1:
+        error = within_participant_sem(torch.from_numpy(table.to_numpy(copy=True)))
+        place.errorbar(np.arange(len(layers)), means, error, fmt="none", ecolor=INK, lw=1.4)
+
+
 def _draw_targets(place: Axes, rows: pd.DataFrame) -> None:
     """A bar for every target: the protocol's own layer, or the best one of each target."""
-    named = rows[(rows["target"] != "") & (rows["window"] == "")]
+    plain = rows[rows["window"] == ""]
+    named = plain[plain["target"] != ""]
+    named = named if len(named) else plain.assign(target="all")
     own = named[named["layer"] == SELECTED]
     means = layer_means(own if len(own) else named, ["target"])
     order = list(dict.fromkeys(named["target"]))
@@ -144,6 +161,16 @@ def _draw_targets(place: Axes, rows: pd.DataFrame) -> None:
     what = "own choice of layer" if len(own) else "best layer of each"
     metric = rows["metric"].iloc[0]
     place.set_title(f"{metric} by target ({what})", fontsize=10.5, loc="left", color=INK)
+
+
+def _draw_histogram(place: Axes, rows: pd.DataFrame) -> None:
+    """How often each value occurs among many targets, such as voxels."""
+    values = rows.loc[rows["target"] != "", "value"]
+    place.hist(values, bins=40, color=OKABE_ITO[0])
+    place.axvline(values.median(), color=INK, lw=1.4)
+    place.set_ylabel("targets")
+    title = f"{rows['metric'].iloc[0]} of {len(values):,} targets, median {values.median():.2f}"
+    place.set_title(title, fontsize=10.5, loc="left", color=INK)
 
 
 def _draw_latency(place: Axes, rows: pd.DataFrame) -> None:

@@ -40,6 +40,7 @@ IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric"]
 SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", "best"]
 SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
 SELECTED = "selected"
+MOST_LOGGED = 64
 LOWER_IS_BETTER = frozenset({"segment_error_rate"})
 """Metrics whose best layer and best step are the lowest; of every other metric, the highest."""
 
@@ -101,8 +102,8 @@ def layer_means(scores: pd.DataFrame, key: Sequence[str] = IDENTITY) -> pd.DataF
 
     A row that stands for all of them (no window, no target, no subject) counts where there is
     one, and the rows of every window, target or subject otherwise. The ceiling is a mean too,
-    and missing where any row lacks one; a confidence interval stays only where a single row
-    made the value; ``n`` is the smallest.
+    and missing where any row lacks one; a confidence interval and a p-value stay only where a
+    single row made the value; ``n`` is the smallest.
     """
     rows = scores
     for part in ("window", "target", "subject"):
@@ -110,7 +111,7 @@ def layer_means(scores: pd.DataFrame, key: Sequence[str] = IDENTITY) -> pd.DataF
     groups = rows.groupby([*key, "layer"], dropna=False, sort=False)
     means = groups[["value", "ceiling"]].mean(skipna=False)
     alone = groups.size() == 1
-    for bound in ("ci_low", "ci_high"):
+    for bound in ("ci_low", "ci_high", "p"):
         means[bound] = groups[bound].mean().where(alone)
     means["n"] = groups["n"].min()
     means["seconds"] = groups["seconds"].max()
@@ -155,7 +156,7 @@ def headlines(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns encoder, fingerprint, step, benchmark, metric, layer, value, ceiling, ci_low,
-        ci_high, n, seconds, simulated and label (the benchmark, marked where simulated).
+        ci_high, p, n, seconds, simulated and label (the benchmark, marked where simulated).
     """
     return _best_layers(scores, IDENTITY)
 
@@ -168,7 +169,8 @@ def target_headlines(scores: pd.DataFrame) -> pd.DataFrame:
 def log_keys(scores_of_one_step: pd.DataFrame) -> dict[str, float]:
     """What a logger is given: ``align/BENCHMARK/METRIC[/TARGET]`` and its value.
 
-    Benchmarks named ``probe/…`` keep that prefix; all others are put under ``align/``.
+    Benchmarks named ``probe/…`` keep that prefix; all others are put under ``align/``. Metrics of
+    more than 64 targets, such as those of single voxels, are given as their mean alone.
 
     Raises
     ------
@@ -183,7 +185,8 @@ def log_keys(scores_of_one_step: pd.DataFrame) -> dict[str, float]:
         )
     heads = headlines(scores_of_one_step).itertuples()
     keys = {_log_name(row.benchmark, row.metric): row.value for row in heads}
-    for row in target_headlines(scores_of_one_step).itertuples():
+    targets = scores_of_one_step.groupby(["benchmark", "metric"])["target"].transform("nunique")
+    for row in target_headlines(scores_of_one_step[targets <= MOST_LOGGED]).itertuples():
         keys[f"{_log_name(row.benchmark, row.metric)}/{row.target}"] = row.value
     return keys
 
@@ -274,20 +277,34 @@ def _cell(value: str, note: str) -> str:
 def print_scores(
     scores: pd.DataFrame, failures: Iterable[object] = (), console: Console | None = None
 ) -> None:
-    """Show the headline of every benchmark, and every failure with its reason, in red."""
+    """Show the headline of every benchmark, and every failure with its reason, in red.
+
+    Encoder, interval and p-value have a column where some row has more than one, or one.
+    """
     console = console or Console()
     heads = headlines(scores)
-    names = ["benchmark", "metric", "best layer", "value", "ceiling", "n", "seconds"]
-    several = len(heads[["encoder", "step"]].drop_duplicates()) > 1
+    columns = {
+        "encoder": [_origin(row) for row in heads.itertuples()],
+        "benchmark": heads["label"],
+        "metric": heads["metric"],
+        "best layer": heads["layer"],
+        "value": map(number, heads["value"]),
+        "95 % interval": [_interval(*bounds) for bounds in heads[["ci_low", "ci_high"]].to_numpy()],
+        "p": map(_p_value, heads["p"]),
+        "ceiling": map(number, heads["ceiling"]),
+        "n": ["–" if pd.isna(n) else f"{n:,}" for n in heads["n"]],
+        "seconds": ["–" if pd.isna(x) else f"{x:.1f}" for x in heads["seconds"]],
+    }
+    absent = {
+        "encoder": len(heads[["encoder", "step"]].drop_duplicates()) < 2,
+        "95 % interval": heads["ci_low"].isna().all(),
+        "p": heads["p"].isna().all(),
+    }
+    shown = {name: values for name, values in columns.items() if not absent.get(name)}
     table = Table()
-    for name in ["encoder", *names] if several else names:
+    for name in shown:
         table.add_column(name, overflow="fold")
-    for row in heads.itertuples():
-        count = "–" if pd.isna(row.n) else f"{row.n:,}"
-        seconds = "–" if pd.isna(row.seconds) else f"{row.seconds:.1f}"
-        origin = row.encoder if pd.isna(row.step) else f"{row.encoder} step {row.step:,}"
-        cells = [row.label, row.metric, row.layer, number(row.value), number(row.ceiling)]
-        cells = [*([origin] if several else []), *cells, count, seconds]
+    for cells in zip(*shown.values(), strict=True):
         table.add_row(*map(escape, cells))
     if table.rows:
         console.print(table)
@@ -295,3 +312,15 @@ def print_scores(
         subject = failure.get("benchmark") or failure.get("encoder") or "unknown"
         text = escape(f"{subject} failed: {failure.get('error')}")
         console.print(f"[red]{text}[/red]", highlight=False)
+
+
+def _origin(row) -> str:  # type: ignore[no-untyped-def]
+    return row.encoder if pd.isna(row.step) else f"{row.encoder} step {row.step:,}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if pd.isna(low) else f"{low:.3f} … {high:.3f}"
+
+
+def _p_value(p: float) -> str:
+    return "–" if pd.isna(p) else "< .001" if p < 0.001 else f"{p:.3f}"

@@ -118,6 +118,32 @@ def test_an_encoder_that_cannot_be_loaded_gives_exit_code_1(tmp_path: Path) -> N
     assert values(tmp_path) == []
 
 
+def test_a_reference_adds_a_row_with_the_difference_and_its_p(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    similarity = "benchmark.fmri.simulated._target_=evaluation.similarity.Similarity"
+    probe(config(tmp_path, similarity, "encoder@reference=cochleagram"))
+    rows = read_scores(tmp_path / "scores.jsonl")
+    (row,) = [row for row in rows if row.metric == "rsa_over_cochleagram"]
+    assert (row.encoder, row.layer, row.n) == ("logmel", "selected", 30)
+    assert row.ci_low is not None
+    assert row.ci_high is not None
+    assert row.ci_low < row.value < row.ci_high
+    assert f"{row.p:.3f}" in capsys.readouterr().out
+    assert (tmp_path / "figures" / "fmri_simulated.png").exists()
+
+
+def test_a_reference_that_tests_nothing_is_a_failure_and_the_scores_stay(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as exit:
+        probe(config(tmp_path, "encoder@reference=cochleagram"))
+    assert exit.value.code == 1
+    (failure,) = failures(tmp_path)
+    assert failure["encoder"] == "reference"
+    assert "tests a difference" in failure["error"]
+    assert {row[0] for row in values(tmp_path)} == BOTH
+
+
 def test_a_time_budget_that_is_used_up_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         probe(config(tmp_path, "time_budget=0"))

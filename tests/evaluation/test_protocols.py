@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
 from alignment.rsa import compare, rdm, zscore
@@ -12,8 +15,10 @@ from datamodules.brain import norman_haignere2015
 from datamodules.stimuli import ResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features
+from evaluation.layer_contributions import LayerContributions
 from evaluation.pepino2025 import Pepino2025
 from evaluation.similarity import Similarity
+from evaluation.summaries import depth_rows
 from evaluation.tuckute2023 import Tuckute2023
 from tests.datamodules.upstream import write_nh2015, write_sounds
 from tests.evaluation.test_fmri import normal, responses
@@ -80,6 +85,83 @@ def test_tuckute_recovers_the_planted_layer_and_the_noise_free_score(
     assert group.ci_low is not None
     assert group.ci_high is not None
     assert group.ci_low <= group.value <= group.ci_high
+
+
+def test_depth_is_the_place_of_the_planted_layer(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    rows = Tuckute2023("fmri/x", measured, voxelwise=True).score(features)
+    for region in ("", "Primary", "Lateral"):
+        assert whole(rows, "best_depth", "selected", region) == 0.5
+    # Every participant has its best layer in the middle everywhere.
+    (beyond,) = [r for r in rows if r.metric == "depth_beyond_primary" and not r.subject]
+    assert (beyond.value, beyond.p) == (0, 1)
+    scores = [r for r in rows if r.metric == "voxel_r2_corrected"]
+    assert [(r.subject, r.target) for r in scores] == list(
+        zip(measured.subjects or (), measured.targets, strict=True)
+    )
+    assert {r.value for r in rows if r.metric == "voxel_depth"} == {0.5}
+    people = [r.value for r in rows if r.metric == "r2_corrected" and r.layer == "selected"]
+    assert np.median([r.value for r in scores]) == pytest.approx(np.median(people), abs=0.02)
+
+
+def test_depth_is_compared_with_that_of_primary_cortex() -> None:
+    """Ten participants whose other regions lie deeper than Primary, by twice as much in one."""
+    targets = 10 * 3
+    y = responses(
+        normal(0, 60, targets),
+        subjects=tuple(str(i // 3) for i in range(targets)),
+        regions=("Primary", "Lateral", "Anterior") * 10,
+    )
+    depth = torch.tensor([0.25, 0.5, 1.0] * 10) + torch.arange(10).repeat_interleave(3) / 100
+    rows = list(depth_rows("fmri/x", y, depth.double()))
+    assert whole(rows, "best_depth", "selected", "Anterior") == pytest.approx(1.045)
+    (beyond,) = [r for r in rows if r.metric == "depth_beyond_primary" and not r.subject]
+    assert beyond.value == pytest.approx(0.5)
+    assert beyond.p == pytest.approx(2 / 2**10)
+
+
+def test_permutations_give_every_row_of_a_component_its_p(measured: ResponseSet) -> None:
+    features = {name: Features(normal(k, 60, DIM)) for k, name in enumerate(LAYERS)}
+    planted = features["planted"].values @ normal(3, DIM, 1)
+    y = components(torch.cat([planted + normal(4, 60, 1), normal(5, 60, 2)], 1))
+    rows = Pepino2025("fmri/x", y, permutations=99).score(features)
+    plain = Pepino2025("fmri/x", y).score(features)
+    assert [replace(row, p=None) for row in rows] == plain
+    p = {(row.layer, row.target): row.p for row in rows}
+    assert p["planted", "target0"] == p["selected", "target0"] == 0.01
+    others = [q for (layer, target), q in p.items() if layer == "deep" or target != "target0"]
+    assert min(others) > 0.01
+    assert np.median(others) > 0.2
+    with pytest.raises(ValueError, match="permutations are for targets"):
+        Pepino2025("fmri/x", measured, permutations=99)
+
+
+def test_permutations_of_similarity_are_of_the_mean_over_participants(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    rows = Similarity("fmri/x", measured, permutations=60).score(features)
+    plain = Similarity("fmri/x", measured).score(features)
+    assert [replace(row, p=None) for row in rows] == plain
+    p = {r.layer: r.p for r in rows if r.metric == "rsa" and not r.subject}
+    assert p["planted"] == p["selected"] == 1 / 61
+    assert p["deep"] is not None
+    assert p["deep"] > 0.02
+    assert {r.p for r in rows if r.metric == "rsa_halves" or r.subject} == {None}
+
+
+def test_layers_contribute_what_was_planted(
+    measured: ResponseSet, features: dict[str, Features]
+) -> None:
+    rows = LayerContributions("fmri/x", measured, n_candidates=4).score(features)
+    joint = whole(rows, "r2", "selected")
+    assert joint == pytest.approx(0.75, abs=0.06)
+    assert whole(rows, "r2", "planted") == pytest.approx(joint, abs=0.02)
+    assert whole(rows, "r2_added", "planted") > joint - 0.05
+    assert whole(rows, "r2_share", "planted") == pytest.approx(joint, abs=0.05)
+    for metric in ("r2_added", "r2_share"):
+        assert abs(whole(rows, metric, "deep")) < 0.02
+        assert {r.layer for r in rows if r.metric == metric} == set(LAYERS)
 
 
 def test_choosing_among_layers_of_noise(measured: ResponseSet) -> None:
@@ -183,6 +265,7 @@ def test_components_have_a_row_each_and_the_response_itself_scores_one(build: ty
     rows = build("fmri/x", components(y)).score(
         {"itself": Features(y), "noise": Features(normal(1, 60, 3))}
     )
+    rows = [row for row in rows if row.metric == "r2"]
     assert {(r.layer, r.target) for r in rows} == {
         (layer, f"target{i}") for layer in ("itself", "noise", "selected") for i in range(3)
     }
@@ -199,6 +282,30 @@ def test_a_constant_response_scores_nothing_or_says_so(build: type) -> None:
     y[:, 1] = 2.0
     rows = build("fmri/x", components(y)).score({"layer": Features(normal(1, 60, 4))})
     assert all(row.value == 0 for row in rows if row.target == "target1")
+
+
+def test_the_variant_of_feather_is_scikit_learn_split_by_split(
+    features: dict[str, Features],
+) -> None:
+    """Seed 3882, negative correlations squared, the largest median over splits of any layer."""
+    x = {name: Features(f.values[:60].double()) for name, f in features.items()}
+    y = components(x["planted"].values @ normal(3, DIM, 2) + 6 * normal(4, 60, 2))
+    variant = Tuckute2023(
+        "fmri/x", y, (-6, 6, 13), seed=3882, n_splits=4, selection="best", square_negative=True
+    )
+    rows = variant.score(x)
+    alphas, brain = np.logspace(6, -6, 13), y.values.numpy()
+    for target in range(2):
+        medians = []
+        for layer in x.values():
+            found = []
+            for train, test in zip(variant.splits.train, variant.splits.test, strict=True):
+                fit = RidgeCV(alphas).fit(layer.values[train].numpy(), brain[train, target])
+                guess = fit.predict(layer.values[test].numpy())
+                found.append(np.corrcoef(guess, brain[test, target])[0, 1] ** 2)
+            medians.append(np.median(found))
+        got = whole(rows, "r2", "selected", f"target{target}")
+        assert got == pytest.approx(max(medians), abs=1e-8)
 
 
 def test_the_original_quirks_can_be_had(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import matplotlib.image
+import numpy as np
 import pytest
 
 from reporting.profiles import benchmark_figure, write_profiles
@@ -30,6 +31,8 @@ TIMED = [
 ]
 SUBJECTS = [rows(layer=k, subject=s, value=0.3) for k in ("a", "b") for s in ("1", "2", "3")]
 
+VOXELS = [rows(layer="selected", target=f"voxel{k}", value=k / 64) for k in range(65)]
+
 
 def titles(table: list[dict[str, object]]) -> list[str]:
     figure = benchmark_figure(score_table(table))
@@ -44,6 +47,8 @@ def titles(table: list[dict[str, object]]) -> list[str]:
         (TIMED, ["lag_r2 by layer and delay"]),
         (SUBJECTS, ["r2 by layer", "r2 of 3 participants"]),
         (DEPTH[:1], ["r2 by layer"]),
+        (CHOSEN, ["r2 by target (own choice of layer)"]),
+        (VOXELS, ["r2 of 65 targets, median 0.50"]),
     ],
 )
 def test_each_kind_of_row_has_its_panel(
@@ -63,6 +68,20 @@ def test_depth_is_drawn_with_interval_ceiling_and_own_choice() -> None:
     ]
     assert {text.get_text() for text in place.texts} == {"ceiling", "own choice of layer"}
     assert "(simulated)" in figure.get_suptitle()
+
+
+def test_error_bars_leave_out_what_layers_share() -> None:
+    values = {"a": (0.1, 0.3, 0.6), "b": (0.21, 0.4, 0.69)}
+    table = [
+        rows(layer=k, subject=str(i), value=v) for k, of in values.items() for i, v in enumerate(of)
+    ]
+    depth = benchmark_figure(score_table(table)).axes[0]
+    (bars,) = depth.containers
+    (segments,) = bars.lines[2]  # type: ignore[attr-defined]
+    heights = [float(top - bottom) for (_, bottom), (_, top) in segments.get_segments()]
+    differences = [b - a for a, b in zip(*values.values(), strict=True)]
+    expected = np.std(differences, ddof=1) / 2 / 3**0.5
+    assert heights == pytest.approx([2 * expected] * 2)
 
 
 def test_a_file_for_every_benchmark(tmp_path: Path) -> None:

@@ -139,6 +139,15 @@ def test_logger_keys_put_brain_benchmarks_under_align() -> None:
     )
 
 
+def test_logger_keys_of_many_targets_are_their_mean() -> None:
+    rows = [
+        FMRI | {"layer": "selected", "target": f"voxel{k}", "value": k / 64, "step": 7}
+        for k in range(65)
+    ]
+    assert log_keys(score_table(rows)) == pytest.approx({"align/fmri/nh2015/r2": 0.5})
+    assert len(log_keys(score_table(rows[:64]))) == 65
+
+
 def test_logger_keys_of_two_steps_are_refused() -> None:
     rows = _fmri(0, low=(0.1, 0.1)) + _fmri(5, low=(0.1, 0.1))
     with pytest.raises(ValueError, match="one step is logged at a time"):
@@ -191,6 +200,23 @@ def test_the_terminal_shows_scores_and_failures() -> None:
     for part in ("probe/fsdd (simulated)", "deep", "0.800", "300", "1.2"):
         assert part in text
     assert "eeg/x failed: expected [n, d]" in text
+
+
+def test_the_terminal_shows_intervals_and_p_values_where_there_are_some() -> None:
+    rows = [
+        FMRI | {"layer": "selected", "value": 0.1, "ci_low": -0.02, "ci_high": 0.2, "p": p}
+        for p in (0.0001, 0.2)
+    ]
+    rows[1]["metric"] = "rsa"
+    console = _console()
+    tables.print_scores(score_table(rows), (), console)
+    text = _shown(console)
+    for part in ("95 % interval", "-0.020 … 0.200", "< .001", "0.200"):
+        assert part in text
+    tables.print_scores(
+        score_table([PROBE | {"layer": "a", "value": 0.8}]), (), plain := _console()
+    )
+    assert "interval" not in _shown(plain)
 
 
 def test_the_terminal_tells_several_encoders_apart_and_bears_no_scores() -> None:

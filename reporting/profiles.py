@@ -81,7 +81,7 @@ def _panels_of(rows: pd.DataFrame) -> list:  # type: ignore[type-arg]
         found.append(_draw_targets)
     if (rows["window"] != "").sum() > 1:
         found.append(_draw_latency)
-    if rows["subject"].nunique() > 2:
+    if _people(rows)["subject"].nunique() > 1:
         found.append(_draw_subjects)
     if not found and len(rows):
         found.append(_draw_depth if _layers(rows) else _draw_targets)
@@ -97,12 +97,16 @@ def _whole(rows: pd.DataFrame) -> pd.DataFrame:
     return layer_means(rows[rows["window"] == ""], ["metric"]).set_index("layer")
 
 
+def _people(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one participant, all targets, no window."""
+    return rows[(rows["subject"] != "") & (rows["target"] == "") & (rows["window"] == "")]
+
+
 def _draw_depth(place: Axes, rows: pd.DataFrame) -> None:
     """The mean of every layer from shallow to deep, with interval, ceiling and the own choice."""
     means, layers = _whole(rows), _layers(rows)
     values = means.loc[layers]
     x = np.arange(len(layers))
-    place.margins(y=0.12)
     _draw_errors(place, rows, layers, values["value"])
     if values[["ci_low", "ci_high"]].notna().all(axis=None):
         place.fill_between(x, values["ci_low"], values["ci_high"], color=INK, alpha=0.14, lw=0)
@@ -121,15 +125,18 @@ def _draw_depth(place: Axes, rows: pd.DataFrame) -> None:
         place.axhline(chosen, color=OKABE_ITO[1], ls=":", lw=1.4)
         text = place.text(x[-1], 0.985 * chosen, "own choice of layer")
         text.set(color=OKABE_ITO[1], fontsize=8.5, ha="right", va="top")
-    place.set_ylim(bottom=min(0.0, place.get_ylim()[0]))
+    low, high = place.get_ylim()
+    low = min(0.0, low)
+    place.set_ylim(low, high + 0.05 * (high - low))
     place.set_xticks(x, [str(layer) for layer in layers], rotation=30, ha="right")
     place.set_title(f"{rows['metric'].iloc[0]} by layer", fontsize=10.5, loc="left", color=INK)
 
 
 def _draw_errors(place: Axes, rows: pd.DataFrame, layers: list[str], means: pd.Series) -> None:
     """Standard errors within participants: the part of a layer's error that layers do not share."""
-    people = rows[(rows["subject"] != "") & (rows["target"] == "") & (rows["window"] == "")]
-    table = people.pivot_table(index="layer", columns="subject", values="value").reindex(layers)
+    table = (
+        _people(rows).pivot_table(index="layer", columns="subject", values="value").reindex(layers)
+    )
     if table.shape[1] > 1 and len(table) > 1:
         error = within_participant_sem(torch.from_numpy(table.to_numpy(copy=True)))
         place.errorbar(np.arange(len(layers)), means, error, fmt="none", ecolor=INK, lw=1.4)
@@ -196,7 +203,7 @@ def _draw_latency(place: Axes, rows: pd.DataFrame) -> None:
 
 def _draw_subjects(place: Axes, rows: pd.DataFrame) -> None:
     """A dot for every participant at every layer, and their mean."""
-    mine = rows[(rows["subject"] != "") & (rows["target"] == "") & (rows["window"] == "")]
+    mine = _people(rows)
     layers = list(mine["layer"].unique())
     names = list(dict.fromkeys(mine["subject"]))
     for number, subject in enumerate(names):
@@ -213,5 +220,8 @@ def _draw_subjects(place: Axes, rows: pd.DataFrame) -> None:
 
 
 def _plain(place: Axes) -> None:
+    low, high = place.get_ylim()
+    if low < 0 < high and not place.images:
+        place.axhline(0, color=PALE, lw=0.8, zorder=0)
     place.tick_params(labelsize=8.5, color=PALE)
     place.spines[["top", "right"]].set_visible(False)

@@ -75,26 +75,28 @@ def lag_curve(
         )
     inputs = x.double()
     inputs = inputs / inputs.std((0, 1)).square().mean().sqrt().clamp_min(1e-30)
-    curves = [
-        _heldout_r2(inputs, y[:, lag : lag + length].double(), folds, alphas.double())
-        for lag in lags
-    ]
-    return torch.stack(curves)
+    # Lags share the features, and with them the decompositions: they are further targets.
+    delayed = torch.cat([y[:, lag : lag + length] for lag in lags], -1).double()
+    return _heldout_r2(inputs, delayed, folds, alphas.double()).view(len(lags), -1)
 
 
 def _heldout_r2(x: Tensor, y: Tensor, folds: Tensor, alphas: Tensor) -> Tensor:
     names = folds.unique()
     parts = [(x[folds == f].flatten(0, 1), y[folds == f].flatten(0, 1)) for f in names]
     sums = [_Sums(a, b) for a, b in parts]
+    count = len(sums)
+    # What is fitted without folds f and g serves f as inner and g as outer fold, and vice versa.
+    pairs = {
+        (f, g): _fit([sums[k] for k in range(count) if k not in (f, g)], alphas)
+        for f in range(count)
+        for g in range(f + 1, count)
+    }
     predictions = []
     for outer, (a, _) in enumerate(parts):
-        rest = [s for k, s in enumerate(sums) if k != outer]
-        error = torch.zeros(len(alphas), y.shape[-1], dtype=x.dtype, device=x.device)
-        for inner in range(len(rest)):
-            fitted = _fit(rest[:inner] + rest[inner + 1 :], alphas)
-            error += rest[inner].error(*fitted)
-        best = error.argmin(0)
-        weights, offset = _fit(rest, alphas)
+        rest = [k for k in range(count) if k != outer]
+        errors = [sums[k].error(*pairs[min(k, outer), max(k, outer)]) for k in rest]
+        best = torch.stack(errors).sum(0).argmin(0)
+        weights, offset = _fit([sums[k] for k in rest], alphas)
         pick = best[None, None].expand(1, weights.shape[1], -1)
         chosen = weights.gather(0, pick)[0]
         predictions.append(a @ chosen + offset.gather(0, best[None])[0])

@@ -161,4 +161,4 @@ def resample_frames(feature: Features, times: Tensor) -> Tensor:
     empty = weight.sum(1) == 0
     weight[empty, nearest[empty]] = 1
     weight = weight / weight.sum(1, keepdim=True)
-    return torch.einsum("tf,sfd->std", weight, feature.values.double())
+    return weight @ feature.values.double()

@@ -126,7 +126,7 @@ def _draw_depth(place: Axes, rows: pd.DataFrame) -> None:
         text = place.text(x[-1], 0.985 * chosen, "own choice of layer")
         text.set(color=OKABE_ITO[1], fontsize=8.5, ha="right", va="top")
     low, high = place.get_ylim()
-    low = min(0.0, low)
+    low = low if bool((values["value"] < 0).any()) else 0.0
     place.set_ylim(low, high + 0.05 * (high - low))
     place.set_xticks(x, [str(layer) for layer in layers], rotation=30, ha="right")
     place.set_title(f"{rows['metric'].iloc[0]} by layer", fontsize=10.5, loc="left", color=INK)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from scipy.stats import t as student
 from torch import Tensor
+
+from alignment.clusters import cluster_test as cluster_test
+from alignment.nulls import NullTest
+from alignment.rsa import ranks
 
 
 def mean_interval(
@@ -82,3 +87,74 @@ def _centred(
     centred = x - x.mean(-2, keepdim=True)
     rounding = max(1e-12, 4 * torch.finfo(x.dtype).eps)
     return centred, centred.norm(dim=-2) <= rounding * x.norm(dim=-2)
+
+
+def fdr_bh(p: Float[Tensor, "*batch m"]) -> Float[Tensor, "*batch m"]:
+    """p-values adjusted for the false discovery rate over the last axis.
+
+    ``p*_(i) = min_{j >= i} min(1, m p_(j) / j)`` for the i-th smallest of m (Benjamini &
+    Hochberg 1995). NaN stays NaN and does not count among the m.
+    """
+    missing = p.isnan()
+    if bool(((p < 0) | (p > 1)).any()):
+        raise ValueError("p-values outside of 0 to 1")
+    ordered, order = torch.where(missing, torch.inf, p).sort(-1)
+    place = torch.arange(1, p.shape[-1] + 1, device=p.device, dtype=p.dtype)
+    tests = (~missing).sum(-1, keepdim=True)
+    least = (ordered * tests / place).flip(-1).cummin(-1).values.flip(-1).clamp_max(1)
+    return torch.where(missing, torch.nan, torch.empty_like(p).scatter(-1, order, least))
+
+
+@dataclass(frozen=True)
+class Concordance:
+    """How far raters, such as metrics, rank the same items, such as models, alike.
+
+    Attributes
+    ----------
+    w : float
+        Kendall's coefficient of concordance, from 0 to 1; about 1 / raters by chance.
+    p : float or None
+        Share of draws with as large a W when each rater's ratings are shuffled; None if not
+        asked for, or if W is NaN because every rating is tied.
+    tau : tensor of shape (raters, raters)
+        Kendall's tau-b between raters.
+    """
+
+    w: float
+    p: float | None
+    tau: Float[Tensor, "raters raters"]
+
+
+def kendall_w(ratings: Float[Tensor, "raters items"], n: int = 0, seed: int = 0) -> Concordance:
+    """Kendall's W of m raters of k items (Kendall & Babington Smith 1939), and pairwise tau-b.
+
+    ``W = 12 S / (m^2 (k^3 - k) - m sum_raters sum_ties (t^3 - t))``, S the sum of squared
+    deviations of the rank sums of the items, t the sizes of groups of tied ratings.
+
+    Parameters
+    ----------
+    n : int
+        Draws for the p-value; none by default.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two raters or items, or a rating that is NaN.
+    """
+    m, k = ratings.shape
+    if m < 2 or k < 2 or bool(ratings.isnan().any()):
+        raise ValueError(f"ratings of shape ({m}, {k}): expected two or more of each, without NaN")
+    place = ranks(ratings.cpu().double())
+    place = place - place.mean(1, keepdim=True)
+    # The squared deviations of one rater are (k^3 - k - sum_ties (t^3 - t)) / 12.
+    most = m * place.square().sum()
+    w = place.sum(0).square().sum() / most
+    p = None
+    if n and most > 0:
+        generator = torch.Generator().manual_seed(seed)
+        orders = torch.rand(n, m, k, generator=generator).argsort(2)
+        null = place.expand(n, m, k).gather(2, orders).sum(1).square().sum(1) / most
+        p = float(NullTest.upper(w - 1e-12, null).p)
+    side = (place[:, :, None] - place[:, None, :]).sign().flatten(1)
+    pairs = side.square().sum(1)
+    return Concordance(float(w), p, side @ side.T / (pairs[:, None] * pairs).sqrt())

@@ -9,6 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from alignment.inference import positive_r2
+from alignment.trf import Sums, centred, ridge_path
+from alignment.trf import delay as delay
+from alignment.trf import fit_trf as fit_trf
 
 EXACT = 1536
 """Most features whose principal components are computed exactly."""
@@ -83,7 +86,7 @@ def lag_curve(
 def _heldout_r2(x: Tensor, y: Tensor, folds: Tensor, alphas: Tensor) -> Tensor:
     names = folds.unique()
     parts = [(x[folds == f].flatten(0, 1), y[folds == f].flatten(0, 1)) for f in names]
-    sums = [_Sums(a, b) for a, b in parts]
+    sums = [Sums(a, b) for a, b in parts]
     count = len(sums)
     # What is fitted without folds f and g serves f as inner and g as outer fold, and vice versa.
     pairs = {
@@ -103,34 +106,8 @@ def _heldout_r2(x: Tensor, y: Tensor, folds: Tensor, alphas: Tensor) -> Tensor:
     return positive_r2(torch.cat(predictions), torch.cat([b for _, b in parts]))
 
 
-class _Sums:
-    """Count, sums and products of one fold's rows."""
-
-    def __init__(self, x: Tensor, y: Tensor) -> None:
-        self.n = len(x)
-        self.x, self.y = x.sum(0), y.sum(0)
-        self.xx, self.xy, self.yy = x.T @ x, x.T @ y, y.square().sum(0)
-
-    def error(self, weights: Tensor, offset: Tensor) -> Tensor:
-        """Squared error of ``x w + o`` summed over the rows, shape (alphas, v)."""
-        quadratic = (weights * (self.xx @ weights)).sum(1)
-        linear = (weights * self.xy).sum(1)
-        through = (self.x[:, None] * weights).sum(1)
-        constant = self.n * offset.square() - 2 * offset * self.y
-        return self.yy - 2 * linear + quadratic + 2 * offset * through + constant
-
-
-def _fit(sums: Sequence[_Sums], alphas: Tensor) -> tuple[Tensor, Tensor]:
+def _fit(sums: Sequence[Sums], alphas: Tensor) -> tuple[Tensor, Tensor]:
     """Weights (alphas, k, v) and offsets (alphas, v) of ridge with intercept on several folds."""
-    n = sum(s.n for s in sums)
-    x_mean, y_mean, xx, xy = (
-        torch.stack([getattr(s, name) for s in sums]).sum(0) for name in ("x", "y", "xx", "xy")
-    )
-    x_mean, y_mean = x_mean / n, y_mean / n
-    xx = xx - n * torch.outer(x_mean, x_mean)
-    xy = xy - n * torch.outer(x_mean, y_mean)
-    values, axes = torch.linalg.eigh(xx)
-    rotated = axes.T @ xy
-    scaled = rotated / (values.clamp_min(0)[:, None] + alphas[:, None, None])
-    weights = axes @ scaled
-    return weights, y_mean - (x_mean[:, None] * weights).sum(1)
+    x_mean, y_mean, xx, xy = centred(sums)
+    weights = ridge_path(xx, xy, alphas)
+    return weights, y_mean - x_mean @ weights

@@ -70,8 +70,12 @@ class Benchmark(Protocol):
     """
 
     name: str
-    stimuli: StimulusSet
     pooling: Pooling
+
+    @property
+    def stimuli(self) -> StimulusSet | None:
+        """None for a benchmark that brings its own features: ``score`` is given none then."""
+        ...
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         """Rows for every layer; ``features`` maps layer name to features in stimulus order."""

@@ -51,7 +51,7 @@ class Contrast:
     ) -> None:
         self.benchmark, self.reference, self.label = benchmark, reference, label
         self.name: str = benchmark.name
-        self.stimuli: StimulusSet = benchmark.stimuli
+        self.stimuli: StimulusSet | None = benchmark.stimuli
         self.pooling: Pooling = benchmark.pooling
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
@@ -84,6 +84,7 @@ def contrasts(
         reference.eval()
     made: dict[tuple[str, Pooling], Mapping[str, Features]] = {}
     for benchmark in able:
+        assert benchmark.stimuli is not None  # a difference is one of features
         key = (benchmark.stimuli.fingerprint, benchmark.pooling)
         if key not in made:
             with torch.inference_mode():

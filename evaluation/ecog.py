@@ -14,6 +14,7 @@ from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import TimedResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.frames import bin_weights
 from evaluation.summaries import new_row
 
 
@@ -155,10 +156,4 @@ def resample_frames(feature: Features, times: Tensor) -> Tensor:
     shortest = int(feature.lengths.min())
     end = float(centres[shortest - 1]) + 0.5 / feature.rate
     kept = times[times <= end]
-    weight = ((centres - kept[:, None]).abs() <= step / 2 + 1e-9).double()
-    weight[:, shortest:] = 0
-    nearest = (centres[:shortest] - kept[:, None]).abs().argmin(1)
-    empty = weight.sum(1) == 0
-    weight[empty, nearest[empty]] = 1
-    weight = weight / weight.sum(1, keepdim=True)
-    return weight @ feature.values.double()
+    return bin_weights(centres[:shortest], kept, step) @ feature.values[:, :shortest].double()

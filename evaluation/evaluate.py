@@ -49,9 +49,10 @@ def evaluate(
 ) -> Evaluation:
     """Score an encoder on benchmarks.
 
-    Benchmarks that share stimuli share one pass of the encoder. With several processes each
-    encodes its share of the stimuli and scores its share of the benchmarks; every rank returns
-    all rows. Weights are not touched; train mode is restored.
+    Benchmarks that share stimuli share one pass of the encoder; for those without stimuli nothing
+    is encoded. With several processes each encodes its share of the stimuli and scores its share
+    of the benchmarks; every rank returns all rows. Weights are not touched; train mode is
+    restored.
 
     Parameters
     ----------
@@ -136,8 +137,11 @@ def _try_extract(
     bar: Progress | None,
 ) -> tuple[dict[str, dict[str, Features]], Exception | None]:
     poolings = [benchmark.pooling for benchmark in group]
+    stimuli = group[0].stimuli
+    if stimuli is None:
+        return {pooling: {} for pooling in poolings}, None
     try:
-        return extract(encoder, group[0].stimuli, poolings, device, progress=bar), None  # type: ignore[return-value]
+        return extract(encoder, stimuli, poolings, device, progress=bar), None  # type: ignore[return-value]
     except Exception as error:
         return {}, error
 
@@ -156,7 +160,8 @@ def _by_stimuli(
     errors: dict[str, str] = {}
     for benchmark in benchmarks:
         try:
-            marks[benchmark.name] = benchmark.stimuli.fingerprint
+            stimuli = benchmark.stimuli
+            marks[benchmark.name] = "" if stimuli is None else stimuli.fingerprint
         except Exception as error:
             errors[benchmark.name] = f"{type(error).__name__}: {error}"
     errors = {name: why for rank in gather_objects(errors) for name, why in rank.items()}

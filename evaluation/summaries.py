@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from jaxtyping import Int
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from alignment.inference import bootstrap_ci
 from alignment.selection import group_medians
-from datamodules.stimuli import ResponseSet, TimedResponseSet
+from datamodules.stimuli import Provenance, ResponseSet, StimulusSet
 from evaluation.benchmark import Score
 
 SELECTED = "selected"
@@ -20,9 +21,18 @@ MOST_TARGETS = 64
 """More targets than this are voxels: their median is one row."""
 
 
+class Responses(Protocol):
+    """What every set of responses has."""
+
+    @property
+    def stimuli(self) -> StimulusSet: ...
+    @property
+    def provenance(self) -> Provenance: ...
+
+
 def new_row(
     benchmark: str,
-    responses: ResponseSet | TimedResponseSet,
+    responses: Responses,
     metric: str,
     layer: str,
     value: float,
@@ -102,7 +112,7 @@ def regions(responses: ResponseSet) -> Iterator[tuple[str, Int[Tensor, " members
 
 def participant_rows(
     benchmark: str,
-    responses: ResponseSet,
+    responses: Responses,
     metric: str,
     layer: str,
     names: Sequence[str],

@@ -5,6 +5,8 @@ Everything is made from score rows alone (:func:`reporting.tables.score_table`).
 
 from __future__ import annotations
 
+from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,10 @@ from matplotlib.figure import Figure
 from alignment.inference import within_participant_sem
 from reporting.figures import COLOUR_MAP
 from reporting.panels import GREY, INK, OKABE_ITO, PALE
-from reporting.tables import SELECTED, layer_means
+from reporting.tables import NULL, SELECTED, layer_means
+from reporting.time_panels import band_of, draw_curve, draw_metrics
 
+Panel = partial[None]
 HEIGHT, WIDTH = 3.4, 4.8
 MOST_BARS = 64
 
@@ -47,44 +51,72 @@ def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
 
 
 def benchmark_figure(rows: pd.DataFrame) -> Figure:
-    """All panels of one benchmark, a row of them for every metric."""
-    metrics = [
-        (metric, shown)
-        for metric, of_metric in rows.groupby("metric", sort=False)
-        if (shown := _panels_of(of_metric))
-    ]
-    columns = max((len(shown) for _, shown in metrics), default=1)
-    size = (WIDTH * columns, HEIGHT * max(len(metrics), 1) + 0.5)
-    figure = Figure(figsize=size, facecolor="white", layout="constrained")
-    note = " (simulated)" if rows["simulated"].any() else ""
-    who = str(rows["encoder"].iloc[0])
-    figure.suptitle(
-        f"{rows['benchmark'].iloc[0]}{note}: {who}", x=0.01, ha="left", color=INK, fontsize=12
+    """All panels of one benchmark, a line of them for every metric."""
+    lines = _lines(rows)
+    columns = max((len(line) for line in lines), default=1)
+    heights = [HEIGHT * height for height in map(_height, lines)]
+    figure = Figure(
+        figsize=(WIDTH * columns, sum(heights) + 0.5), facecolor="white", layout="constrained"
     )
-    for line, (metric, shown) in enumerate(metrics):
-        of_metric = rows[rows["metric"] == metric]
-        for column, draw in enumerate(shown):
-            place = figure.add_subplot(len(metrics), columns, line * columns + column + 1)
-            draw(place, of_metric)
+    note = " (simulated)" if rows["simulated"].any() else ""
+    title = f"{rows['benchmark'].iloc[0]}{note}: {rows['encoder'].iloc[0]}"
+    figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=12)
+    grid = figure.add_gridspec(max(len(lines), 1), columns, height_ratios=heights or None)
+    for number, line in enumerate(lines):
+        for column, draw in enumerate(line):
+            place = figure.add_subplot(grid[number, column])
+            draw(place)
             _plain(place)
     return figure
 
 
-def _panels_of(rows: pd.DataFrame) -> list:  # type: ignore[type-arg]
-    found = []
-    if rows["layer"].nunique() > 1 and (rows["window"] == "").any():
-        found.append(_draw_depth)
-    plain = rows[(rows["window"] == "") & (rows["target"] != "")]
+def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
+    """Panels by line: all metrics with surrogates in one, every other metric in its own."""
+    surrogate = rows["metric"].str.startswith(NULL)
+    null, rows = rows[surrogate], rows[~surrogate]
+    level = null[null["window"] == ""]["metric"].str.removeprefix(NULL)
+    tested = rows["metric"].isin(level)
+    lines = []
+    if tested.any():
+        lines.append([partial(draw_metrics, rows=rows[tested], null=null)])
+    curves: dict[str, list[Panel]] = defaultdict(list)
+    for metric, of_metric in rows[~tested].groupby("metric", sort=False):
+        band = band_of(null, str(metric))
+        if len(band):
+            curves[str(metric).split("_")[0]].append(partial(draw_curve, rows=of_metric, null=band))
+        if panels := _panels_of(of_metric, bool(len(band))):
+            lines.append(panels)
+    return [*lines[: int(tested.any())], *curves.values(), *lines[int(tested.any()) :]]
+
+
+def _height(line: list[Panel]) -> float:
+    """A heat map of many metrics is higher than the other panels."""
+    first = line[0]
+    if first.func is draw_metrics:
+        return max(1.0, first.keywords["rows"]["metric"].nunique() / 9)
+    return 1.0
+
+
+def _panels_of(rows: pd.DataFrame, curve: bool) -> list[Panel]:
+    """Panels of one metric; of one that has a curve, the map of all layers."""
+    timed = (rows["window"] != "").sum() > 1
+    if curve:
+        return [partial(_draw_latency, rows=rows)] if len(_layers(rows)) > 1 else []
+    found: list[Panel] = []
+    whole = rows[rows["window"] == ""]
+    if whole["layer"].nunique() > 1:
+        found.append(partial(_draw_depth, rows=rows))
+    plain = whole[whole["target"] != ""]
     if plain["target"].nunique() > MOST_BARS:
-        found.append(_draw_histogram)
+        found.append(partial(_draw_histogram, rows=rows))
     elif plain["target"].nunique() > 1:
-        found.append(_draw_targets)
-    if (rows["window"] != "").sum() > 1:
-        found.append(_draw_latency)
+        found.append(partial(_draw_targets, rows=rows))
+    if timed:
+        found.append(partial(_draw_latency, rows=rows))
     if _people(rows)["subject"].nunique() > 1:
-        found.append(_draw_subjects)
+        found.append(partial(_draw_subjects, rows=rows))
     if not found and len(rows):
-        found.append(_draw_depth if _layers(rows) else _draw_targets)
+        found.append(partial(_draw_depth if _layers(rows) else _draw_targets, rows=rows))
     return found
 
 

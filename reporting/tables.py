@@ -40,6 +40,8 @@ IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric"]
 SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", "best"]
 SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
 SELECTED = "selected"
+NULL = "null_"
+"""Metrics whose name begins so are levels of surrogates: bands in figures, not scores."""
 MOST_LOGGED = 64
 LOWER_IS_BETTER = frozenset({"segment_error_rate"})
 """Metrics whose best layer and best step are the lowest; of every other metric, the highest."""
@@ -132,6 +134,7 @@ def goodness(table: pd.DataFrame) -> pd.Series:
 
 
 def _best_layers(scores: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
+    scores = scores[~scores["metric"].str.startswith(NULL)]
     means = layer_means(_prefer(scores, scores["layer"] == SELECTED, key), key)
     groups = [means[name] for name in key]
     best = means.loc[goodness(means).groupby(groups, dropna=False, sort=False).idxmax()]

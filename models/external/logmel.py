@@ -38,3 +38,27 @@ class LogMelStatistics(nn.Module):
         values = torch.cat([mean, std], -1)[:, None]
         # One frame has no rate of its own; it stands for the clip, whatever its length.
         return {"logmel": Frames(values, torch.ones_like(lengths), rate=1.0, offset=0.5)}
+
+
+class LogMelFrames(nn.Module):
+    """The log-mel spectrogram itself: what follows a sound in time without learning.
+
+    Parameters
+    ----------
+    bands : int
+    name : str
+    """
+
+    layers = ("logmel",)
+
+    def __init__(self, bands: int = 128, name: str = "logmel_frames") -> None:
+        super().__init__()
+        self.frontend = LogMel(bands=bands)
+        self.name = name
+        self.sample_rate = self.frontend.sample_rate
+
+    @torch.no_grad()
+    def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
+        frontend = self.frontend
+        values, count = frontend(audio), frontend.frames(lengths)
+        return {"logmel": Frames(values, count, frontend.rate, frontend.offset)}

@@ -9,11 +9,23 @@ import pytest
 import rsatoolbox
 import torch
 from scipy.spatial.distance import pdist
-from scipy.stats import pearsonr, rankdata, spearmanr
+from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
 from torch import Tensor
 
+from alignment.cka import linear_cka
 from alignment.rsa import compare, pearson, ranks, rdm
 
+COMPARISONS = [
+    ("spearman", "spearman"),
+    ("pearson", "corr"),
+    ("cosine", "cosine"),
+    ("kendall_a", "tau-a"),
+    ("rho_a", "rho-a"),
+    ("whitened_cosine", "cosine_cov"),
+    ("whitened_correlation", "corr_cov"),
+]
+METHODS = [method for method, _ in COMPARISONS]
+RANKED = ["spearman", "kendall_a", "rho_a"]
 METRICS = [("correlation", "correlation"), ("cosine", "cosine"), ("euclidean", "sqeuclidean")]
 
 
@@ -68,14 +80,17 @@ def test_cosine_is_the_normalised_product() -> None:
     assert compare(a, b, "cosine").item() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("method", ["spearman", "pearson", "cosine"])
+@pytest.mark.parametrize("method", METHODS)
 def test_comparisons_are_batched(method: str) -> None:
-    a, b = noise(2, 3, 30).round(), noise(2, 3, 30, seed=1)
+    a, b = noise(2, 3, 28).round(), noise(2, 3, 28, seed=1)
     got = compare(a, b, method)
     assert got.shape == (2, 3)
     for i in range(2):
         for j in range(3):
             torch.testing.assert_close(got[i, j], compare(a[i, j], b[i, j], method))
+    torch.testing.assert_close(
+        compare(a[:, :1], b[:1], method)[1, 2], compare(a[1, 0], b[0, 2], method)
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -105,10 +120,9 @@ def test_an_unknown_method_is_an_error(call: Callable[[Tensor], Tensor]) -> None
         call(noise(4, 4))
 
 
-@pytest.mark.parametrize(
-    ("method", "theirs"), [("spearman", "spearman"), ("pearson", "corr"), ("cosine", "cosine")]
-)
-def test_similarity_is_rsatoolboxs(method: str, theirs: str) -> None:
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("method", "theirs"), COMPARISONS)
+def test_similarity_is_rsatoolboxs(method: str, theirs: str, tied: bool) -> None:
     x = noise(25, 9)
     y = x[:, :5] + noise(25, 5, seed=1)
     made = [
@@ -119,5 +133,84 @@ def test_similarity_is_rsatoolboxs(method: str, theirs: str) -> None:
         torch.testing.assert_close(
             rdm(z), torch.from_numpy(reference.dissimilarities[0]), rtol=0, atol=1e-6
         )
+    a, b = (torch.from_numpy(reference.dissimilarities[0]) for reference in made)
+    if tied:
+        a, b = a.round(decimals=1), b.gt(1).double()
+        made = [rsatoolbox.rdm.RDMs(z[None].numpy()) for z in (a, b)]
     expected = rsatoolbox.rdm.compare(*made, method=theirs)[0, 0]
-    assert float(compare(rdm(x), rdm(y), method)) == pytest.approx(expected, abs=1e-5)
+    assert float(compare(a, b, method)) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", RANKED)
+def test_ranks_ignore_monotone_maps(method: str) -> None:
+    a, b = rdm(noise(20, 9)), rdm(noise(20, 9) + noise(20, 9, seed=1))
+    expected = compare(a, b, method)
+    assert torch.equal(compare(a.exp(), b.pow(3), method), expected)
+    assert torch.equal(compare(a, -b, method), -expected)
+    assert compare(a, a.sqrt(), method).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("k", [2, 3, 7, 64, 65])
+@pytest.mark.parametrize("levels", [2, 5, 1000])
+def test_kendall_counts_pairs(k: int, levels: int) -> None:
+    a, b = ((levels * noise(50, k, seed=s).sigmoid()).floor() for s in (0, 1))
+    signs = [(x[..., None] - x[..., None, :]).sign() for x in (a, b)]
+    expected = (signs[0] * signs[1]).sum((-2, -1)) / (k * (k - 1))
+    constant = (a == a[:, :1]).all(-1) | (b == b[:, :1]).all(-1)
+    expected[constant] = torch.nan
+    torch.testing.assert_close(compare(a, b, "kendall_a"), expected, equal_nan=True)
+
+
+def test_kendall_takes_long_vectors() -> None:
+    a = noise(13530)
+    b = a + noise(13530, seed=1)
+    expected = kendalltau(a.numpy(), b.numpy()).statistic
+    assert compare(a, b, "kendall_a").item() == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_whitening_divides_by_the_covariance_of_distances(n: int) -> None:
+    a, b = rdm(noise(n, 5), "euclidean"), rdm(noise(n, 5, seed=1), "euclidean")
+    row, column = torch.triu_indices(n, n, 1)
+    contrasts = torch.eye(n, dtype=torch.float64)[row] - torch.eye(n, dtype=torch.float64)[column]
+    precision = torch.linalg.inv((contrasts @ contrasts.T).square())
+    expected = a @ precision @ b / ((a @ precision @ a) * (b @ precision @ b)).sqrt()
+    got = compare(a, b, "whitened_cosine")
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+
+
+def test_whitened_cosine_is_linear_cka() -> None:
+    x, y = noise(20, 9), noise(20, 5, seed=1)
+    got = compare(rdm(x, "euclidean"), rdm(y, "euclidean"), "whitened_cosine")
+    torch.testing.assert_close(got, linear_cka(x, y, debiased=False), rtol=0, atol=1e-12)
+
+
+def test_whitening_takes_all_pairs() -> None:
+    with pytest.raises(ValueError, match="5 dissimilarities"):
+        compare(noise(5), noise(5), "whitened_cosine")
+
+
+@pytest.mark.parametrize("method", [*RANKED, "pearson", "whitened_correlation"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_independent_data_score_zero(method: str, seed: int) -> None:
+    a, b = rdm(noise(400, 12, 30, seed=seed)), rdm(noise(400, 12, 4, seed=seed + 100))
+    values = compare(a, b, method)
+    assert abs(values.mean()) < 3 * values.std() / 20
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_undefined_comparisons_are_not_a_number(method: str, dtype: torch.dtype) -> None:
+    a, b = noise(4, 10).to(dtype), noise(10, seed=1).to(dtype)
+    a[0, 3], a[1], a[2] = torch.nan, 0, 0.1
+    undefined = [True, True, "cosine" not in {method, method.removeprefix("whitened_")}, False]
+    assert compare(a, b, method).isnan().tolist() == undefined
+    assert compare(b, a, method).isnan().tolist() == undefined
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_dtype_is_kept_where_there_are_no_ranks(method: str) -> None:
+    a, b = noise(10).float(), noise(10, seed=1).float()
+    got = compare(a, b, method)
+    assert got.dtype == (torch.float64 if method in RANKED else torch.float32)
+    assert got.item() == pytest.approx(compare(a.double(), b.double(), method).item(), abs=1e-6)

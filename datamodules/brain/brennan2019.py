@@ -1,0 +1,320 @@
+"""Brennan & Hale 2019: EEG while the first chapter of Alice in Wonderland was heard."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+from scipy.io import loadmat
+
+from datamodules.brain.continuous import Heard, assemble, chosen, parts, progress, read_raw
+from datamodules.eeg_preprocessing import Preprocessing, preprocessed
+from datamodules.sentences import SentenceResponses
+from datamodules.stimuli import Provenance, existing
+from datamodules.words import Sentence, Word, is_content, read_words, sentence
+
+if TYPE_CHECKING:
+    from mne.io import BaseRaw
+
+log = logging.getLogger(__name__)
+PROVENANCE = Provenance(
+    source="https://doi.org/10.7302/746w-g237",
+    paper="doi:10.1371/journal.pone.0207741",
+    licence="CC BY 4.0",
+    device="EEG, 61-channel actiCHamp (easycap M10), 500 Hz",
+    subjects=33,
+    note="33 of 49: 8 left out for low comprehension, 8 for noise",
+)
+HINT = f"get it from {PROVENANCE.source}"
+MONTAGE, LINE, MASTOIDS, ONLINE = "easycap-M10", 60.0, ("25", "29"), "29"
+TABLE = "AliceChapterOne-EEG.csv"
+SOUND = "DownTheRabbitHoleFinal_SoundFile{}"
+COLUMNS = ("Word", "Segment", "onset", "offset", "Sentence", "IsLexical")
+DELAYS = {1: 0.060}
+"""Sound after its marker (s), of segment 1; DELAY of the others (authors' get_alice2_trials.m)."""
+DELAY = 0.050
+FIRST_MARKER_MISSING = ("S26", "S34", "S35", "S36")
+"""Subjects whose recording lacks the marker of segment 1: the authors' tables number the others
+from 1 (Eelbrain/Alice, convert-all.py)."""
+NEAR = 0.1
+"""Greatest distance of the onsets of one word in the table and in the TextGrid (s)."""
+
+
+def alice(
+    root: str | Path,
+    audio: str | Path | None = None,
+    textgrids: str | Path | None = None,
+    preprocessing: Preprocessing | None = None,
+    cache: str | Path | None = None,
+    subjects: Sequence[str] | None = None,
+    max_subjects: int | None = None,
+    segments: Sequence[int] | None = None,
+    pre: float = 0.3,
+    post: float = 1.0,
+) -> SentenceResponses:
+    """84 sentences in 12 segments; the 6 that span two of them are cut into two stimuli each.
+
+    Parameters
+    ----------
+    root : path
+        Folder with ``S01.mat`` … (FieldTrip structure ``raw``) or ``S01.vhdr`` …, ``datasets.mat``,
+        ``AliceChapterOne-EEG.csv``, and where the segments begin in the recordings (see
+        `segment_starts`).
+    audio : path, optional
+        Folder of the 12 sound files; default ``root/audio``, else ``root``.
+    textgrids : path, optional
+        Folder of TextGrids of the sound files, for the ends of sentences; default that of the
+        sounds. Where there is none, a sentence ends at the offset of its last word in the table
+        (up to .2 s early or late), but before the next one begins.
+    cache : path, optional
+        Folder for the clean recordings.
+    subjects : sequence of str, optional
+        Such as ``S01``; default the 33 in ``use`` of ``datasets.mat``.
+    segments : sequence of int, optional
+        Default all 12. Four of the 33 lack segment 1 and are left out unless it is.
+    pre, post : float
+        Seconds kept before the onset and after the end of a sentence.
+    """
+    options, root = preprocessing or Preprocessing(), existing(Path(root), HINT)
+    sounds = Path(audio) if audio else (root / "audio" if (root / "audio").is_dir() else root)
+    table = read_table(root / TABLE, segments)
+    files = chosen(_recordings(root, subjects), subjects, max_subjects, "Alice")
+    parts_of = sentences(table, sounds, Path(textgrids) if textgrids else sounds)
+    segment = {part.name: k for k, found in parts_of.items() for part in found}
+    by_name = {part.name: part for found in parts_of.values() for part in found}
+
+    def heard() -> Iterator[Heard]:
+        for subject, path in progress(list(files.items()), "Recordings of Alice"):
+            recording = preprocessed(
+                parts(path),
+                partial(read_recording, path),
+                options,
+                subject=subject,
+                recording=path.name,
+                line=LINE,
+                listed_bad=_rejected_channels(root, subject),
+                mastoids=MASTOIDS,
+                implicit=ONLINE,
+                montage=MONTAGE,
+                cache=cache,
+            )
+            starts = segment_starts(root, subject)
+            yield Heard(
+                subject,
+                recording,
+                {
+                    name: starts[segment[name]] + part.onset
+                    for name, part in by_name.items()
+                    if segment[name] in starts
+                },
+            )
+
+    return assemble("alice", by_name, heard(), options, pre, post, PROVENANCE)
+
+
+# ---- words and sentences -------------------------------------------------------------------------
+
+
+def read_table(path: Path, segments: Sequence[int] | None = None) -> pd.DataFrame:
+    """Words in the order in which they were heard; onsets are those in the segment (s)."""
+    table = pd.read_csv(existing(path, HINT), encoding="utf-8-sig", keep_default_na=False)
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise ValueError(f"{path} has no column {', '.join(missing)}")
+    for column in ("onset", "offset", "IsLexical"):
+        table[column] = pd.to_numeric(table[column], errors="coerce")
+    if segments is not None:
+        unknown = sorted(set(segments) - set(table["Segment"]))
+        if unknown:
+            raise ValueError(f"{path} has no segment {unknown[0]}")
+        table = table[table["Segment"].isin(segments)]
+    onsets = table.groupby("Segment")["onset"]
+    if table[["onset", "offset"]].isna().any(axis=None) or (onsets.diff() < 0).any():
+        raise ValueError(f"{path}: onsets do not rise within each segment")
+    return table
+
+
+def sentences(table: pd.DataFrame, audio: Path, textgrids: Path) -> dict[int, list[Sentence]]:
+    """Sentences of each segment, named ``sentence001`` …; those in two are parts ``a`` and ``b``.
+
+    A sentence ends with its last word, but not after the onset of the next or the sound's end.
+    """
+    spread = table.groupby("Sentence")["Segment"].unique()
+    found: dict[int, list[Sentence]] = {}
+    for segment, rows in table.groupby("Segment", sort=False):
+        file = existing(audio / f"{SOUND.format(segment)}.wav", HINT)
+        grid = textgrids / f"{SOUND.format(segment)}.TextGrid"
+        words = _words(rows, read_words(grid) if grid.is_file() else [])
+        groups = [np.flatnonzero(rows["Sentence"] == k) for k in rows["Sentence"].unique()]
+        onsets = [words[group[0]].onset for group in groups]
+        bounds = [*onsets[1:], soundfile.info(file).duration]
+        for group, bound in zip(groups, bounds, strict=True):
+            number = int(rows["Sentence"].iloc[group[0]])
+            mine = [words[k] for k in group]
+            in_segments = spread[number].tolist()
+            part = "" if len(in_segments) == 1 else "abcdef"[in_segments.index(segment)]
+            name = f"sentence{number:03d}{part}"
+            end = min(mine[-1].end, bound)
+            found.setdefault(int(segment), []).append(sentence(name, file, mine, end))
+    return found
+
+
+def _words(rows: pd.DataFrame, aligned: Sequence[Word]) -> list[Word]:
+    """Words of one segment; their ends from the TextGrid where it has one at the same time."""
+    onsets = np.array([word.onset for word in aligned])
+    found = []
+    for row in rows.itertuples():
+        end = float(row.offset)
+        if len(onsets):
+            nearest = int(np.abs(onsets - row.onset).argmin())
+            if abs(onsets[nearest] - row.onset) <= NEAR:
+                end = aligned[nearest].end
+        content = is_content(row.Word) if np.isnan(row.IsLexical) else row.IsLexical == 1
+        found.append(Word(str(row.Word), float(row.onset), end, content))
+    return found
+
+
+# ---- recordings ----------------------------------------------------------------------------------
+
+
+def read_recording(path: Path) -> BaseRaw:
+    """A subject's recording in volts; the authors' FieldTrip structures are in microvolts."""
+    import mne
+
+    if path.suffix != ".mat":
+        return read_raw(path)
+    raw = _read_mat(path, "raw")
+    missing = [field for field in ("trial", "label", "fsample") if field not in raw]
+    if missing:
+        raise ValueError(f"{path}: raw has no {', '.join(missing)}, but {', '.join(raw)}")
+    labels = [str(label) for label in np.atleast_1d(raw["label"])]
+    trial = raw["trial"]
+    values = np.asarray(trial[0] if isinstance(trial, list) else trial, dtype=np.float64)
+    values = values[0] if values.ndim == 3 and len(values) == 1 else values
+    if values.ndim != 2 or len(values) != len(labels):
+        raise ValueError(
+            f"{path}: raw.trial is {values.shape}, expected ({len(labels)} channels, samples)"
+        )
+    return mne.io.RawArray(
+        1e-6 * values, mne.create_info(labels, float(raw["fsample"]), "eeg"), verbose="ERROR"
+    )
+
+
+def segment_starts(root: Path, subject: str) -> dict[int, float]:
+    """Where the sound of each segment begins in a recording (s from its first sample).
+
+    Taken from the first of these that is there:
+
+    1. ``segments.tsv`` (columns ``subject``, ``segment``, ``onset`` in s): anybody's own.
+    2. ``proc/<subject>.mat`` or ``timelock-preprocessing/<subject>.mat``: the authors' epochs
+       around words, ``proc.trl`` with ``proc.varnames``. Row: first sample b (1-based), last, and
+       offset o of an epoch, segment, onset t of its word (s). At a rate of f Hz the segment begins
+       at sample b - 1 - o - ceil(t f). The delay of the sound after its marker is in them.
+    3. Markers "Stimulus" of ``<subject>.vhdr``, one for each of 12 segments, plus that delay.
+    """
+    own = root / "segments.tsv"
+    if own.is_file():
+        table = pd.read_csv(own, sep="\t", dtype={"subject": str})
+        missing = [c for c in ("subject", "segment", "onset") if c not in table]
+        if missing:
+            raise ValueError(f"{own} has no column {', '.join(missing)}")
+        mine = table[table["subject"] == subject]
+        if len(mine):
+            return {int(k): float(t) for k, t in zip(mine["segment"], mine["onset"], strict=True)}
+    if (proc := _proc(root, subject)) is not None:
+        return _starts_of_epochs(proc[1], subject, proc[0])
+    header = root / f"{subject}.vhdr"
+    if header.is_file():
+        return _starts_of_markers(header, subject)
+    raise FileNotFoundError(
+        f"no segment starts of {subject} in {root}: neither segments.tsv nor proc/{subject}.mat "
+        f"nor {header.name}; {HINT}"
+    )
+
+
+def _starts_of_epochs(proc: Mapping[str, Any], subject: str, path: Path) -> dict[int, float]:
+    missing = [field for field in ("trl", "varnames") if field not in proc]
+    if missing:
+        raise ValueError(f"{path}: proc has no {', '.join(missing)}, but {', '.join(proc)}")
+    epochs = np.atleast_2d(np.asarray(proc["trl"], dtype=np.float64))
+    names = [str(name) for name in np.atleast_1d(proc["varnames"])]
+    columns = dict(zip(names, epochs.T[-len(names) :], strict=False))
+    segment = next((columns[k] for k in ("segment", "passage") if k in columns), None)
+    onset = next((columns[k] for k in ("tmin", "onset") if k in columns), None)
+    if epochs.shape[1] < 3 + len(names) or segment is None or onset is None:
+        raise ValueError(
+            f"{path}: proc.trl has {epochs.shape[1]} columns, of them {', '.join(names)}: expected "
+            "3 and then segment and tmin among them"
+        )
+    rate = 500.0
+    starts = epochs[:, 0] - 1 - epochs[:, 2] - np.ceil(onset * rate)
+    shift = int(subject in FIRST_MARKER_MISSING and 12 not in segment)
+    return {
+        int(k) + shift: float(np.median(starts[segment == k])) / rate for k in np.unique(segment)
+    }
+
+
+def _starts_of_markers(header: Path, subject: str) -> dict[int, float]:
+    marks = read_raw(header).annotations
+    times = sorted(float(m["onset"]) for m in marks if str(m["description"]).startswith("Stimulus"))
+    if len(times) == 11 and subject in FIRST_MARKER_MISSING:
+        found = dict(enumerate(times, 2))
+    elif len(times) == 12:
+        found = dict(enumerate(times, 1))
+    else:
+        raise ValueError(
+            f"{header} has {len(times)} stimulus markers, expected 12: put the segments' onsets "
+            f"into {header.with_name('segments.tsv')}"
+        )
+    return {k: time + DELAYS.get(k, DELAY) for k, time in found.items()}
+
+
+def _recordings(root: Path, subjects: Sequence[str] | None) -> dict[str, Path]:
+    """Recordings of the named subjects, else of those whom the authors used."""
+    wanted = list(subjects) if subjects else used(root / "datasets.mat")
+    found = {}
+    for subject in wanted:
+        header = root / f"{subject}.vhdr"
+        found[subject] = header if header.is_file() else existing(root / f"{subject}.mat", HINT)
+    return found
+
+
+def used(path: Path) -> list[str]:
+    """Subjects of the main analysis, ``use`` of ``datasets.mat``: neither low performers
+    (``lowperf``) nor noisy (``highnoise``)."""
+    content = loadmat(str(existing(path, HINT)), simplify_cells=True)
+    if "use" not in content:
+        raise ValueError(f"{path} has no use, but {', '.join(k for k in content if k[0] != '_')}")
+    return [str(name).strip().removesuffix(".mat") for name in np.atleast_1d(content["use"])]
+
+
+def _proc(root: Path, subject: str) -> tuple[Path, dict[str, Any]] | None:
+    for folder in ("proc", "timelock-preprocessing"):
+        path = root / folder / f"{subject}.mat"
+        if path.is_file():
+            return path, _read_mat(path, "proc")
+    return None
+
+
+def _rejected_channels(root: Path, subject: str) -> list[str]:
+    """Channels that the authors left out."""
+    proc = _proc(root, subject)
+    found = (proc[1] if proc else {}).get("rejections", {}).get("badchans", [])
+    return [str(name) for name in np.atleast_1d(found)]
+
+
+def _read_mat(path: Path, name: str) -> dict[str, Any]:
+    """A structure of a MATLAB 5 file, as a dictionary."""
+    try:
+        content = loadmat(str(path), variable_names=[name], simplify_cells=True)
+    except NotImplementedError:
+        raise ValueError(f"{path} is a MATLAB 7.3 file: save it with -v7 in MATLAB") from None
+    if not isinstance(content.get(name), dict):
+        raise ValueError(f"{path} has no structure {name}")
+    return content[name]

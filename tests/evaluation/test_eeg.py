@@ -1,0 +1,209 @@
+"""Alignment in time on simulated people: layer, lag and nothing at all are found as planted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from datamodules.sentences import SentenceResponses, as_sentences
+from datamodules.simulated_eeg import CODE_RATE, contiguous_folds, respond, simulated_eeg
+from datamodules.stimuli import Provenance, TimedResponseSet
+from evaluation.benchmark import Score
+from evaluation.eeg import BOTH, FrameAlignment
+from evaluation.features import Features
+from tests.evaluation.toys import sounds
+
+N, SECONDS, RATE, DIM, LAG = 30, 4, 25, 6, 0.16
+LAYERS = ("shallow", "planted", "deep")
+MADE = Provenance(source="made here", licence="CC0-1.0", simulated=True)
+
+
+def codes(seed: int) -> np.ndarray:
+    """Slow series of every sentence: (sentences, frames, dim) at ``CODE_RATE``."""
+    draw = np.random.default_rng(seed).standard_normal((N, SECONDS * CODE_RATE, DIM))
+    return gaussian_filter1d(draw, 6, axis=1)
+
+
+def people(snr: float, subjects: int = 3, seed: int = 0) -> SentenceResponses:
+    values, positions, names = respond(
+        [*codes(1)], CODE_RATE, subjects, snr, LAG, RATE, 0.4, 1.0, seed
+    )
+    return SentenceResponses(
+        sounds("sentences", [10] * N),
+        values,
+        float(RATE),
+        -0.4,
+        names,
+        tuple(f"s{i}" for i in range(subjects)),
+        contiguous_folds(N, 5),
+        MADE,
+        positions,
+    )
+
+
+@pytest.fixture(scope="module")
+def features() -> dict[str, Features]:
+    """A layer of another series, that of the code, and the code in as much noise again."""
+    planted, other = codes(1), codes(2)
+    values = dict(zip(LAYERS, (other, planted, planted + 1.5 * codes(3)), strict=True))
+    lengths = torch.full((N,), SECONDS * CODE_RATE)
+    return {
+        name: Features(torch.from_numpy(v).float(), lengths, CODE_RATE, 0.0)
+        for name, v in values.items()
+    }
+
+
+def benchmark(responses: SentenceResponses, **changes: Any) -> FrameAlignment:
+    quick: dict[str, Any] = {"metrics": BOTH, "draws": 99, "window_metrics": ()}
+    return FrameAlignment("eeg/x", responses, **(quick | changes))
+
+
+def one(rows: list[Score], **wanted: object) -> Score:
+    (row,) = [r for r in rows if all(getattr(r, key) == v for key, v in wanted.items())]
+    return row
+
+
+@pytest.fixture(scope="module")
+def rows(features: dict[str, Features]) -> list[Score]:
+    return benchmark(people(0.5), window_metrics=BOTH).score(features)
+
+
+@pytest.mark.parametrize("metric", BOTH)
+def test_layer_and_lag_are_found(rows: list[Score], metric: str) -> None:
+    curve = [r for r in rows if r.metric == f"lag_{metric}" and r.window]
+    best = max(curve, key=lambda row: row.value)
+    assert best.layer == "planted"
+    assert float(best.window) == pytest.approx(LAG, abs=1.01 / RATE)
+    assert best.p == 1 / 100
+    chosen = one(rows, metric=f"lag_{metric}", layer="selected", subject="")
+    assert chosen.value == pytest.approx(best.value, abs=0.02)
+    assert chosen.p == 1 / 100
+    assert chosen.ci_low is not None
+    assert chosen.ci_low < chosen.value
+    for row in curve:
+        if row.layer == "shallow":
+            assert row.p is not None
+            assert row.p > 0.05
+
+
+def test_every_subject_has_a_row(rows: list[Score]) -> None:
+    for layer in (*LAYERS, "selected"):
+        group = one(rows, metric="cka_debiased", layer=layer, subject="")
+        own = [
+            one(rows, metric="cka_debiased", layer=layer, subject=f"s{i}").value for i in range(3)
+        ]
+        assert group.value == pytest.approx(np.mean(own))
+    assert {row.n for row in rows} == {N}
+
+
+def test_every_tested_value_has_the_band_of_its_surrogates(rows: list[Score]) -> None:
+    for row in rows:
+        if row.layer == "selected" or row.subject or row.metric.startswith("null_"):
+            continue
+        same = {"layer": row.layer, "window": row.window, "subject": ""}
+        band = one(rows, metric=f"null_{row.metric}", **same)
+        assert band.ci_low is not None
+        assert band.ci_high is not None
+        assert band.ci_low <= band.value <= band.ci_high
+        if row.p == 1 / 100 and not row.window:
+            assert row.value > band.ci_high
+
+
+def test_nothing_is_found_in_noise(features: dict[str, Features]) -> None:
+    rows = benchmark(people(0.0)).score(features)
+    tested = [row.p for row in rows if row.p is not None]
+    assert len(tested) > 100
+    assert min(tested) > 0.02
+
+
+def test_reversing_the_response_in_time_destroys_the_effect(features: dict[str, Features]) -> None:
+    forward = people(2.0)
+    backward = replace(forward, values=tuple(v.flip(1) for v in forward.values))
+    only = {"metrics": (), "lag_metrics": ("cka_debiased",)}
+    largest = []
+    for y in (forward, backward):
+        rows = benchmark(y, **only).score({"planted": features["planted"]})
+        level = {r.window: r.value for r in rows if r.metric.startswith("null_")}
+        largest.append(max(r.value - level[r.window] for r in rows if r.window in level))
+    assert largest[0] > 0.2
+    assert largest[1] < 0.1 * largest[0]
+
+
+def test_order_of_sentences_and_subjects_does_not_matter(features: dict[str, Features]) -> None:
+    y = people(0.5)
+    order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
+    other = replace(
+        y,
+        values=tuple(y.values[i].flip(0) for i in order.tolist()),
+        folds=y.folds[order],
+        subjects=y.subjects[::-1],
+    )
+    moved = {
+        name: Features(f.values[order], f.lengths, f.rate, f.offset) for name, f in features.items()
+    }
+    a, b = benchmark(y).score(features), benchmark(other).score(moved)
+    for row in a:
+        if row.p is None and not row.metric.startswith("null_"):
+            same = {"metric": row.metric, "layer": row.layer, "window": row.window}
+            twin = one(b, subject=row.subject, **same)
+            assert row.value == pytest.approx(twin.value, abs=1e-6)
+
+
+def test_sounds_of_one_length_are_sentences_too(features: dict[str, Features]) -> None:
+    y = people(0.5, subjects=1)
+    timed = TimedResponseSet(
+        y.stimuli,
+        torch.stack([v[0, 10:110].double() for v in y.values]),
+        torch.arange(100) / RATE,
+        y.channels,
+        y.folds,
+        MADE,
+    )
+    rows = benchmark(as_sentences(timed), lags=(0.0, 0.4)).score(features)
+    curve = [r for r in rows if r.metric == "lag_rsa_spearman" and r.window]
+    best = max(curve, key=lambda row: row.value)
+    assert (best.layer, best.p) == ("planted", 1 / 100)
+    assert float(best.window) == pytest.approx(LAG, abs=1.01 / RATE)
+    deaf = [r for r in rows if r.metric == "lag_rsa_spearman" and r.layer == "shallow"]
+    assert min(r.p for r in deaf if r.p is not None) > 0.05
+
+
+def test_what_cannot_be_scored_says_why(features: dict[str, Features]) -> None:
+    y = people(0.5, subjects=1)
+    still = {"mean": Features(torch.zeros(N, 1, 4), torch.ones(N), 1.0, 0.5)}
+    with pytest.raises(ValueError, match=r"one frame for a whole sound.*encoder=logmel_frames"):
+        benchmark(y).score(still)
+    with pytest.raises(ValueError, match="no metric spearman: choose from rsa_spearman, kendall"):
+        benchmark(y, metrics=["spearman"])
+    with pytest.raises(ValueError, match=r"lags from -1\.0 s, but responses begin 0\.4 s before"):
+        benchmark(y, lags=(-1.0, 0.5))
+    with pytest.raises(ValueError, match=r"0 sentences of 9\.00 s or more"):
+        benchmark(y, piece_seconds=9.0).score(features)
+    flat = replace(y, values=tuple(torch.zeros_like(v) for v in y.values))
+    with pytest.raises(ValueError, match="not a number: frames or responses are constant"):
+        benchmark(flat).score(features)
+
+
+def test_the_simulator_keeps_its_signal_to_noise_ratio() -> None:
+    signal = people(1e8).values[3].double()
+    both, noise = people(0.5).values[3].double(), people(0.0).values[3].double()
+    ratio = (both - noise).square().mean() / noise.square().mean()
+    assert float(ratio) == pytest.approx(0.5, rel=0.35)
+    assert (
+        float(torch.corrcoef(torch.stack([(both - noise)[0, :, 4], signal[0, :, 4]]))[0, 1]) > 0.99
+    )
+
+
+def test_the_simulator_is_seeded_and_simulated() -> None:
+    one, same, other = (simulated_eeg(4, 2, seed=s) for s in (0, 0, 1))
+    assert all(map(torch.equal, one.values, same.values))
+    assert not torch.equal(one.values[0][:, :50], other.values[0][:, :50])
+    assert one.provenance.simulated
+    for i, values in enumerate(one.values):
+        heard = len(one.stimuli.waveform(i, 24_000)) / 24_000
+        assert values.shape[1] / one.rate == pytest.approx(heard + 1.4, abs=0.1)

@@ -39,6 +39,7 @@ class FrameAlignment:
     sentences, then over subjects. Rows of layer ``selected``: the layer that is best on the
     sentences of the other folds. p of layers is adjusted for layers and metrics
     (Benjamini-Hochberg), p of ``selected`` needs no adjustment.
+    ``metric=excess_NAME``: that of ``selected`` less the mean of its surrogates, which choose too.
     ``metric=lag_NAME``: the response ``window`` seconds later; ``selected`` chooses layer and lag.
     p is corrected for all lags by their maximum.
     ``metric=window_NAME``: within 250 ms about ``window`` seconds from onset, both sides moving
@@ -55,7 +56,8 @@ class FrameAlignment:
     ----------
     name : str
     responses : SentenceResponses
-    metrics, lag_metrics, window_metrics : sequences of str
+    metrics : sequence of str, or "all"
+    lag_metrics, window_metrics : sequences of str
     lags : (float, float)
         First and last lag (s), in steps of one sample.
     until : float
@@ -76,7 +78,7 @@ class FrameAlignment:
         self,
         name: str,
         responses: SentenceResponses,
-        metrics: Sequence[str] = ALL,
+        metrics: Sequence[str] | Literal["all"] = "all",
         lag_metrics: Sequence[str] = BOTH,
         window_metrics: Sequence[str] = BOTH,
         lags: Sequence[float] = (-0.2, 0.8),
@@ -88,6 +90,7 @@ class FrameAlignment:
         min_shift: float = 1.0,
         seed: int = 0,
     ) -> None:
+        metrics = ALL if metrics == "all" else metrics
         unknown = sorted({*metrics, *lag_metrics, *window_metrics} - set(METRICS))
         if unknown:
             raise ValueError(f"{name}: no metric {unknown[0]}: choose from {', '.join(METRICS)}")
@@ -205,8 +208,13 @@ class FrameAlignment:
         for i, layer in enumerate(layers):
             yield from self._layer_rows(metric, layer, found.observed[:, i, :, 0])
             yield self._band(metric, layer, found.null_means()[:, i, 0])
-        values, p = found.selected()
+        yield from self._selected(metric, found)
+
+    def _selected(self, metric: str, found: Tested) -> Iterator[Score]:
+        """The held-out choice of layer and lag, and how far it lies above its surrogates."""
+        values, p, level = found.selected()
         yield from self._layer_rows(metric, SELECTED, values, p)
+        yield from self._layer_rows(f"excess_{metric}", SELECTED, values - level, p)
 
     def _layer_rows(
         self, metric: str, layer: str, values: Tensor, p: float | None = None
@@ -248,8 +256,7 @@ class FrameAlignment:
                 value = float(means[i, k])
                 yield new_row(self.name, self.responses, metric, layer, value, **fields)
                 yield self._band(metric, layer, null[:, i, k], window)
-        values, chosen = found.selected()
-        yield from self._layer_rows(metric, SELECTED, values, chosen)
+        yield from self._selected(metric, found)
 
 
 def _with_p(rows: Sequence[Score], layers: Sequence[str], p: Tensor) -> Iterator[Score]:

@@ -22,6 +22,8 @@ class Draws:
     seed: int
 
 
+HELD = 50_000_000
+"""Numbers of signatures held at once."""
 Span = tuple[int, int, int]
 """First frame, first sample of the response, and number of both."""
 
@@ -87,8 +89,8 @@ class Tested:
         largest = (draws - level).amax(-1, keepdim=True)
         return share_of_draws(largest >= self.observed.mean((0, 2)) - level)
 
-    def selected(self) -> tuple[Float[Tensor, "n subjects"], float]:
-        """Held-out statistics of the layer and lag that the other folds choose, and their p.
+    def selected(self) -> tuple[Float[Tensor, "n subjects"], float, float]:
+        """Held-out statistics of the layer and lag that the other folds choose, p, and null level.
 
         Draws choose as the observed statistics do.
         """
@@ -103,7 +105,9 @@ class Tested:
             values[own] = self.observed[own][:, best // lags, :, best % lags]
             choice = (total - flat[fold]).argmax(1, keepdim=True)
             held += flat[fold].gather(1, choice)[:, 0]
-        return values, float(share_of_draws((held / n >= values.mean())[:, None])[0])
+        draws = held / n
+        p = float(share_of_draws((draws >= values.mean())[:, None])[0])
+        return values, p, float(draws.mean())
 
     def null_means(self) -> Float[Tensor, "draws layers lags"]:
         """Means over sentences and subjects."""
@@ -120,17 +124,22 @@ def mismatched(metric: Metric, series: Series, draws: Draws, spans: Sequence[Spa
     collect = _Collector(series, draws.count, len(spans))
     partner = _partners(series.position, draws)
     every = torch.arange(len(series.x))
-    for k, (first, start, length) in enumerate(spans):
-        responses = torch.stack([y[:, start : start + length] for y in series.y], 1)
-        brains = [metric.signature(one) for one in responses]
-        for j in range(len(series.x[0])):
-            x = torch.stack([layers[j][first : first + length] for layers in series.x])
-            mine = metric.signature(x)
-            pairs = torch.stack([product(metric, mine, brain, length) for brain in brains])
-            means = pairs.mean(0)[every, partner]
-            for i in every.tolist():
-                collect.null[collect.folds[i], :, j, k] += means[:, i]
-            collect.observed[:, j, :, k] = pairs[:, every, every].T
+    largest = len(series.x) * max(length for _, _, length in spans) ** 2
+    for layers in torch.arange(len(series.x[0])).split(max(1, HELD // largest)):
+        ready: dict[int, Tensor] = {}
+        for k, (first, start, length) in enumerate(spans):
+            if k and (first, length) != spans[k - 1][::2]:
+                ready.clear()
+            responses = torch.stack([y[:, start : start + length] for y in series.y], 1)
+            brains = [metric.signature(one) for one in responses]
+            for j in layers.tolist():
+                if j not in ready:
+                    x = torch.stack([sentence[j][first : first + length] for sentence in series.x])
+                    ready[j] = metric.signature(x)
+                pairs = torch.stack([product(metric, ready[j], b, length) for b in brains])
+                moved = pairs.mean(0)[every, partner]
+                collect.null[:, :, j, k].index_add_(0, collect.folds, moved.T)
+                collect.observed[:, j, :, k] = pairs[:, every, every].T
     return collect.result()
 
 

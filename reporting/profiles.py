@@ -24,6 +24,8 @@ from reporting.time_panels import band_of, draw_curve, draw_metrics
 Panel = partial[None]
 HEIGHT, WIDTH = 3.4, 4.8
 MOST_BARS = 64
+EXCESS = "excess_"
+"""What lies above surrogates is seen in their band: no panel of its own."""
 
 
 def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
@@ -75,6 +77,7 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     surrogate = rows["metric"].str.startswith(NULL)
     null, rows = rows[surrogate], rows[~surrogate]
     level = null[null["window"] == ""]["metric"].str.removeprefix(NULL)
+    rows = rows[~rows["metric"].str.startswith(EXCESS)]
     tested = rows["metric"].isin(level)
     lines = []
     if tested.any():

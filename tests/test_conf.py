@@ -66,7 +66,7 @@ def test_every_option_composes_and_resolves(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", ["train", "probe"])
 def test_scripts_compose_as_they_are(script: str, tmp_path: Path) -> None:
     content = resolved(config(tmp_path, script=script))
-    assert set(content["benchmark"]) == {"fmri", "probe"}
+    assert set(content["benchmark"]) == {"fmri", "eeg", "probe"}
 
 
 # ---- encoders and the parts of a model -----------------------------------------------------------

@@ -140,13 +140,13 @@ def test_permutations_give_every_row_of_a_component_its_p(measured: ResponseSet)
 def test_permutations_of_similarity_are_of_the_mean_over_participants(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
-    rows = Similarity("fmri/x", measured, permutations=60).score(features)
+    rows = Similarity("fmri/x", measured, permutations=20).score(features)
     plain = Similarity("fmri/x", measured).score(features)
     assert [replace(row, p=None) for row in rows] == plain
     p = {r.layer: r.p for r in rows if r.metric == "rsa" and not r.subject}
-    assert p["planted"] == p["selected"] == 1 / 61
+    assert p["planted"] == p["selected"] == 1 / 21
     assert p["deep"] is not None
-    assert p["deep"] > 0.02
+    assert p["deep"] > 0.1
     assert {r.p for r in rows if r.metric == "rsa_halves" or r.subject} == {None}
 
 

@@ -125,7 +125,8 @@ class EvaluationCallback(pl.Callback):
         for encoder in self.baselines:
             if isinstance(encoder, torch.nn.Module):
                 encoder.to(pl_module.device)
-            result = self._examine(trainer, pl_module, encoder, None)
+            suited = [b for b in self.benchmarks if _suits(encoder, b)]
+            result = self._examine(trainer, pl_module, encoder, None, suited)
             self.baseline_scores += result.scores
             self.failures += result.failures
 
@@ -135,12 +136,13 @@ class EvaluationCallback(pl.Callback):
         pl_module: pl.LightningModule,
         encoder: Encoder,
         step: int | None,
+        benchmarks: Sequence[Benchmark] | None = None,
     ) -> Evaluation:
         """Evaluate in full precision, leaving every random number generator as it was."""
         with isolate_rng(), torch.autocast(pl_module.device.type, enabled=False):
             return evaluate(
                 encoder,
-                self.benchmarks,
+                self.benchmarks if benchmarks is None else benchmarks,
                 step=step,
                 device=pl_module.device,
                 time_budget=self.time_budget,
@@ -216,3 +218,9 @@ def _log_media(
         "figures/layers": wandb.Image(str(layers)),
     }
     logger.log_metrics(media, step)  # type: ignore[arg-type]
+
+
+def _suits(baseline: Encoder, benchmark: Benchmark) -> bool:
+    """Baselines that say whether they are ``in_time`` take the benchmarks that say the same."""
+    wanted = getattr(baseline, "in_time", None)
+    return wanted is None or wanted == getattr(benchmark, "in_time", False)

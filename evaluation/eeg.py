@@ -73,6 +73,7 @@ class FrameAlignment:
     """
 
     pooling = "frames"
+    in_time = True
 
     def __init__(
         self,

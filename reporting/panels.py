@@ -9,7 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.tables import SELECTED, headlines, last_per_step, layer_means, target_headlines
+from reporting.tables import (
+    SELECTED,
+    above_surrogates,
+    headlines,
+    last_per_step,
+    layer_means,
+    target_headlines,
+)
 
 INK, GREY, PALE = "#1a1a1a", "#666666", "#bbbbbb"
 OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -166,7 +173,7 @@ def panels(scores: pd.DataFrame, baselines: pd.DataFrame | None = None) -> list[
     if baselines is not None:
         others = pd.concat([others, headlines(baselines)])
     colours = _colours(targets["target"].unique().tolist())
-    pairs = heads[["benchmark", "metric"]].drop_duplicates()
+    pairs = above_surrogates(heads)[["benchmark", "metric"]].drop_duplicates()
     end = StepAxis.of(scores).last
     found = []
     for benchmark, metric in pairs.itertuples(index=False):

@@ -18,14 +18,12 @@ from matplotlib.figure import Figure
 from alignment.inference import within_participant_sem
 from reporting.figures import COLOUR_MAP
 from reporting.panels import GREY, INK, OKABE_ITO, PALE
-from reporting.tables import NULL, SELECTED, layer_means
+from reporting.tables import EXCESS, NULL, SELECTED, layer_means
 from reporting.time_panels import band_of, draw_curve, draw_metrics
 
 Panel = partial[None]
 HEIGHT, WIDTH = 3.4, 4.8
 MOST_BARS = 64
-EXCESS = "excess_"
-"""What lies above surrogates is seen in their band: no panel of its own."""
 
 
 def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
@@ -77,6 +75,7 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     surrogate = rows["metric"].str.startswith(NULL)
     null, rows = rows[surrogate], rows[~surrogate]
     level = null[null["window"] == ""]["metric"].str.removeprefix(NULL)
+    # What lies above surrogates is seen in their band.
     rows = rows[~rows["metric"].str.startswith(EXCESS)]
     tested = rows["metric"].isin(level)
     lines = []

@@ -40,8 +40,9 @@ IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric"]
 SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", "best"]
 SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
 SELECTED = "selected"
-NULL = "null_"
-"""Metrics whose name begins so are levels of surrogates: bands in figures, not scores."""
+NULL, EXCESS = "null_", "excess_"
+"""Metrics whose name begins so: the level of surrogates, a band in figures and no score; and what
+of a score lies above it."""
 MOST_LOGGED = 64
 LOWER_IS_BETTER = frozenset({"segment_error_rate"})
 """Metrics whose best layer and best step are the lowest; of every other metric, the highest."""
@@ -164,6 +165,17 @@ def headlines(scores: pd.DataFrame) -> pd.DataFrame:
     return _best_layers(scores, IDENTITY)
 
 
+def above_surrogates(heads: pd.DataFrame) -> pd.DataFrame:
+    """Headlines without the raw value of a metric that has an ``excess_`` over its surrogates.
+
+    The level of surrogates moves with the encoder, and a raw value with it.
+    """
+    excess = heads[heads["metric"].str.startswith(EXCESS)]
+    twins = set(zip(excess["benchmark"], excess["metric"].str.removeprefix(EXCESS), strict=True))
+    raw = [pair in twins for pair in zip(heads["benchmark"], heads["metric"], strict=True)]
+    return heads[~pd.Series(raw, index=heads.index, dtype=bool)]
+
+
 def target_headlines(scores: pd.DataFrame) -> pd.DataFrame:
     """As :func:`headlines`, for every named target at that target's own best layer."""
     return _best_layers(scores[scores["target"] != ""], [*IDENTITY, "target"])
@@ -226,7 +238,7 @@ def trajectory_table(scores: pd.DataFrame) -> pd.DataFrame:
         Columns ``SUMMARY``; gain is end - start. Without a step 0, start and gain are missing;
         scores without a step (an encoder made elsewhere) are best and end where no others are.
     """
-    heads, pairs = headlines(scores), ["benchmark", "metric"]
+    heads, pairs = above_surrogates(headlines(scores)), ["benchmark", "metric"]
     rows = pd.concat([last_per_step(heads, pairs), heads[heads["step"].isna()]])
     groups = rows.groupby(pairs, sort=False)
     return pd.DataFrame([_summary(group) for _, group in groups], columns=SUMMARY)

@@ -19,6 +19,7 @@ class LogMelStatistics(nn.Module):
     """
 
     layers = ("logmel",)
+    in_time = False
 
     def __init__(self, bands: int = 128, name: str = "logmel") -> None:
         super().__init__()
@@ -50,6 +51,7 @@ class LogMelFrames(nn.Module):
     """
 
     layers = ("logmel",)
+    in_time = True
 
     def __init__(self, bands: int = 128, name: str = "logmel_frames") -> None:
         super().__init__()

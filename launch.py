@@ -21,7 +21,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
-from evaluation.benchmark import Benchmark, Failure
+from evaluation.benchmark import Benchmark, Extensible, Failure
+
+log = logging.getLogger(__name__)
 
 CONF = Path(__file__).parent / "conf"
 
@@ -135,15 +137,25 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failure]]:
-    """Benchmarks of the config by name, and those that cannot be built, with the reason."""
+    """Benchmarks of the config by name, and those that cannot be built, with the reason.
+
+    Those that ``optional`` names are left out where their data are not there; with ``full`` those
+    that have a quick and a full form take the full one.
+    """
     benchmarks: dict[str, Benchmark] = {}
     failures = []
     for kind, group in (cfg.get("benchmark") or {}).items():
         for name, value in group.items():
             try:
-                benchmarks[f"{kind}/{name}"] = build(value)
+                made = build(value)
+                whole = cfg.get("full") and isinstance(made, Extensible)
+                benchmarks[f"{kind}/{name}"] = made.in_full() if whole else made
             except Exception as error:
-                failures.append(Failure(f"{kind}/{name}", explain(error)))
+                missing = any(isinstance(e, FileNotFoundError) for e in _causes(error))
+                if missing and f"{kind}/{name}" in (cfg.get("optional") or []):
+                    log.info("%s/%s is left out: %s", kind, name, explain(error))
+                else:
+                    failures.append(Failure(f"{kind}/{name}", explain(error)))
     return benchmarks, failures
 
 

@@ -21,7 +21,8 @@ from evaluation.contrast import contrasts
 from evaluation.evaluate import Evaluation, evaluate
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch
 from reporting.profiles import write_profiles
-from reporting.tables import log_keys, print_scores, score_table
+from reporting.tables import log_keys, score_table
+from reporting.terminal import print_scores
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,8 @@ from omegaconf import DictConfig
 from callbacks.provenance import Provenance
 from launch import build, build_benchmarks, build_loggers, guarded, launch, resolved
 from models.checkpoint import check_shapes, read_checkpoint
-from reporting.tables import print_trajectory, score_table
+from reporting.tables import score_table
+from reporting.terminal import print_trajectory
 
 log = logging.getLogger(__name__)
 

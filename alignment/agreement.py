@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from alignment.inference import unit_counts
 from alignment.reliability import spearman_brown
 from alignment.rsa import compare, pearson, ranks
 
@@ -102,18 +103,30 @@ def bootstrap_peak_difference(
     ValueError
         For a curve that holds NaN, or fewer than two units on every axis.
     """
-    a, b = curves_a.cpu().double(), curves_b.cpu().double()
-    peaks = peak_depth(a, tolerance), peak_depth(b, tolerance)
-    units = a.shape[:-1]
-    if max(units) < 2:
-        raise ValueError(f"{max(units)} unit: a bootstrap needs two or more")
-    generator = torch.Generator().manual_seed(seed)
-    weights = [_weights(size, n, generator) for size in units]
-    draws = _depth(_highest(_means(a, weights), tolerance))
-    draws = draws - _depth(_highest(_means(b, weights), tolerance))
+    peaks = peak_depth(curves_a, tolerance), peak_depth(curves_b, tolerance)
+    draws = peak_draws(curves_a, n, seed, tolerance) - peak_draws(curves_b, n, seed, tolerance)
     tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=draws.dtype)
     low, high = draws.quantile(tails).tolist()
     return PeakDifference(peaks[0].depth - peaks[1].depth, low, high, draws, *peaks)
+
+
+def peak_draws(
+    curves: Float[Tensor, "*units layers"], n: int = 2000, seed: int = 0, tolerance: float = 0.0
+) -> Float[Tensor, " n"]:
+    """Relative depth of the peak of the mean over units drawn with replacement.
+
+    The same units are drawn for curves of the same units and the same seed.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two units on every axis.
+    """
+    units = curves.shape[:-1]
+    if max(units) < 2:
+        raise ValueError(f"{max(units)} unit: a bootstrap needs two or more")
+    weights = [unit_counts(size, n, seed + axis) / size for axis, size in enumerate(units)]
+    return _depth(_highest(_means(curves.cpu().double(), weights), tolerance))
 
 
 def intersubject_ceiling(
@@ -184,13 +197,6 @@ def _highest(curves: Float[Tensor, "*n layers"], tolerance: float) -> Tensor:
 def _depth(highest: Tensor) -> Tensor:
     depth = torch.linspace(0, 1, highest.shape[-1], dtype=torch.float64, device=highest.device)
     return (highest * depth).sum(-1) / highest.sum(-1)
-
-
-def _weights(units: int, n: int, generator: torch.Generator) -> Float[Tensor, "n units"]:
-    """How often each draw holds each unit, as a share."""
-    drawn = torch.randint(units, (n, units), generator=generator)
-    counts = torch.zeros(n, units, dtype=torch.float64)
-    return counts.scatter_add_(1, drawn, torch.ones_like(counts)) / units
 
 
 def _means(curves: Tensor, weights: list[Tensor]) -> Float[Tensor, "n layers"]:

@@ -1,12 +1,11 @@
-"""Centred kernel alignment, and what every similarity of two matrices asks of its input."""
+"""Centred kernel alignment."""
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from alignment.kernels import double_centred, inner, linear_kernel, rbf_kernel, u_centred
+from alignment.kernels import centred, inner, linear_kernel, paired, rbf_kernel
 
 
 def linear_cka(
@@ -50,46 +49,5 @@ def rbf_cka(
     ``k_ij = exp(-d_ij² / (2 s²))``, s the median distance times ``sigma``; the larger sigma is,
     the closer the result is to the linear one (Kornblith et al. 2019; Alvarez 2022).
     """
-    k, m = (gaussian_kernel(w, sigma) for w in paired(x, y))
+    k, m = (rbf_kernel(w, sigma) for w in paired(x, y))
     return inner(centred(k, debiased), centred(m, debiased))
-
-
-def gaussian_kernel(
-    x: Float[Tensor, "*batch n p"], sigma: float = 1.0
-) -> Float[Tensor, "*batch n n"]:
-    """:func:`alignment.kernels.rbf_kernel`, NaN for a single row, which has no distances."""
-    return rbf_kernel(x, sigma) if x.shape[-2] > 1 else x @ x.mT * torch.nan
-
-
-def paired(*matrices: Float[Tensor, "..."]) -> tuple[Tensor, ...]:
-    """The matrices, each filled with NaN where all its rows are equal.
-
-    Raises
-    ------
-    ValueError
-        When they differ in their number of rows.
-    """
-    rows = [x.shape[-2] for x in matrices]
-    if len(set(rows)) > 1:
-        raise ValueError(
-            f"{' and '.join(map(str, rows))} rows: expected one row per stimulus in each matrix, "
-            "check that all have the same stimuli in the same order"
-        )
-    varied = [(x != x[..., :1, :]).any(-1).any(-1)[..., None, None] for x in matrices]
-    return tuple(x.where(found, torch.nan) for x, found in zip(matrices, varied, strict=True))
-
-
-def centred(k: Float[Tensor, "*batch n n"], debiased: bool) -> Float[Tensor, "*batch n n"]:
-    """U-centred or double-centred matrix of norm 1."""
-    return unit(u_centred(k) if debiased else double_centred(k), k)
-
-
-def unit(
-    part: Float[Tensor, "*batch n n"], whole: Float[Tensor, "*batch n n"]
-) -> Float[Tensor, "*batch n n"]:
-    """``part`` scaled to norm 1; NaN where it is no more than the rounding of ``whole``."""
-    scale = whole.abs().amax((-2, -1), keepdim=True)
-    part, whole = part / scale, whole / scale
-    norm = part.norm(dim=(-2, -1), keepdim=True)
-    floor = 16 * torch.finfo(whole.dtype).eps * whole.norm(dim=(-2, -1), keepdim=True)
-    return (part / norm).where(norm > floor, torch.nan)

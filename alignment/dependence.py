@@ -8,13 +8,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.cka import centred, gaussian_kernel, linear_cka, paired, unit
+from alignment.cka import linear_cka
 from alignment.kernels import (
+    centred,
     distances,
     double_centred,
     inner,
     linear_kernel,
+    paired,
+    rbf_kernel,
     u_centred,
+    unit,
     without_diagonal,
 )
 from alignment.procrustes import singular_values
@@ -90,7 +94,7 @@ def hsic(
     if kernel not in ("linear", "rbf"):
         raise ValueError(f"kernel {kernel!r}: expected linear or rbf")
     x, y = paired(x, y)
-    k, m = (linear_kernel(w) if kernel == "linear" else gaussian_kernel(w, sigma) for w in (x, y))
+    k, m = (linear_kernel(w) if kernel == "linear" else rbf_kernel(w, sigma) for w in (x, y))
     n = x.shape[-2]
     if debiased:
         return inner(u_centred(k), u_centred(m)) / (n * (n - 3))

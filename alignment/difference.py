@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from alignment.inference import unit_counts
 from alignment.nulls import NullTest
 from alignment.rsa import ranks
 
@@ -47,7 +48,7 @@ def bootstrap_r2_difference(
     seed: int = 0,
 ) -> Float[Tensor, "draws v"]:
     """:func:`r2_difference` over stimuli drawn with replacement."""
-    counts = stimulus_counts(len(y), n, seed).to(y.device)
+    counts = unit_counts(len(y), n, seed).to(y.device)
     return _positive_r2(counts, a, y) - _positive_r2(counts, b, y)
 
 
@@ -73,7 +74,7 @@ def bootstrap_rsa_difference(
     row, column = torch.triu_indices(stimuli, stimuli, 1, device=brain.device)
     ranked = [_standard(ranks(x)[:, None]) for x in (a, b, brain)]
     parts = []
-    for counts in stimulus_counts(stimuli, n, seed).to(brain.device).split(chunk):
+    for counts in unit_counts(stimuli, n, seed).to(brain.device).split(chunk):
         weights = counts[:, row] * counts[:, column]
         parts.append(
             _weighted_r(weights, ranked[0], ranked[2]) - _weighted_r(weights, ranked[1], ranked[2])
@@ -86,14 +87,6 @@ def two_sided_p(draws: Float[Tensor, "n ..."]) -> Float[Tensor, "..."]:
     low = (1 + (draws <= 0).sum(0)).double() / (1 + len(draws))
     high = (1 + (draws >= 0).sum(0)).double() / (1 + len(draws))
     return (2 * torch.minimum(low, high)).clamp_max(1)
-
-
-def stimulus_counts(stimuli: int, n: int, seed: int) -> Float[Tensor, "n stimuli"]:
-    """How often each stimulus is drawn, in ``n`` samples with replacement."""
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(stimuli, (n, stimuli), generator=generator)
-    counts = torch.zeros(n, stimuli, dtype=torch.float64)
-    return counts.scatter_add_(1, drawn, torch.ones_like(counts))
 
 
 def _standard(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.stats import t as student
 from torch import Tensor
 
@@ -53,19 +53,41 @@ def positive_r2(
 
 
 def bootstrap_ci(
-    values: Float[Tensor, " n"], level: float = 0.95, n: int = 10_000, seed: int = 0
+    values: Float[Tensor, " n"],
+    level: float = 0.95,
+    n: int = 10_000,
+    seed: int = 0,
+    groups: Int[Tensor, " n"] | None = None,
 ) -> tuple[float, float] | tuple[None, None]:
     """Percentile bootstrap interval of the mean over independent units, such as participants.
 
     (None, None) for fewer than two units.
+
+    Parameters
+    ----------
+    groups : tensor of shape (n,), optional
+        Number of the unit of each value, such as the sentence of each piece: the values of a unit
+        are drawn together, and each draw is the mean over all that it holds.
     """
-    if len(values) < 2:
+    member = torch.arange(len(values)) if groups is None else groups.unique(return_inverse=True)[1]
+    units = int(member.max()) + 1 if len(values) else 0
+    if units < 2:
         return None, None
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(len(values), (n, len(values)), generator=generator)
-    means = values.cpu().double()[drawn].mean(1)
-    low, high = means.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2]).double()).tolist()
+    sums = torch.zeros(2, units, dtype=torch.float64)
+    known = values.cpu().double()
+    sums.index_add_(1, member, torch.stack([known, torch.ones_like(known)]))
+    total, size = (unit_counts(units, n, seed) @ sums.T).T
+    tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.float64)
+    low, high = (total / size).quantile(tails).tolist()
     return low, high
+
+
+def unit_counts(units: int, n: int, seed: int) -> Float[Tensor, "n units"]:
+    """How often each unit is drawn, in ``n`` samples with replacement."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(units, (n, units), generator=generator)
+    counts = torch.zeros(n, units, dtype=torch.float64)
+    return counts.scatter_add_(1, drawn, torch.ones_like(counts))
 
 
 def within_participant_sem(

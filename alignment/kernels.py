@@ -1,4 +1,4 @@
-"""Similarities and distances between the rows of a matrix, and how they are centred."""
+"""Similarities and distances between rows, how they are centred, and what is undefined."""
 
 from __future__ import annotations
 
@@ -22,9 +22,14 @@ def distances(x: Float[Tensor, "*batch n p"]) -> Float[Tensor, "*batch n n"]:
 
 
 def rbf_kernel(x: Float[Tensor, "*batch n p"], sigma: float = 1.0) -> Float[Tensor, "*batch n n"]:
-    """``exp(-d² / (2 s²))`` with ``s`` the median distance between different rows, times sigma."""
+    """``exp(-d² / (2 s²))`` with ``s`` the median distance between different rows, times sigma.
+
+    NaN for a single row, which has no distances.
+    """
     d = distances(x)
     n = d.shape[-1]
+    if n < 2:
+        return torch.full_like(d, torch.nan)
     row, column = torch.triu_indices(n, n, 1, device=d.device)
     middle = d[..., row, column].quantile(0.5, -1)
     return torch.exp(-0.5 * (d / (sigma * middle)[..., None, None]).square())
@@ -64,8 +69,35 @@ def inner(a: Float[Tensor, "*#batch n n"], b: Float[Tensor, "*#batch n n"]) -> F
     return (a * b).sum((-2, -1))
 
 
-def cosine(
-    a: Float[Tensor, "*#batch n n"], b: Float[Tensor, "*#batch n n"]
-) -> Float[Tensor, "..."]:
-    """:func:`inner` of matrices scaled to norm 1; NaN where one is 0."""
-    return inner(a, b) / (inner(a, a) * inner(b, b)).sqrt()
+def paired(*matrices: Float[Tensor, "..."]) -> tuple[Tensor, ...]:
+    """The matrices, each filled with NaN where all its rows are equal.
+
+    Raises
+    ------
+    ValueError
+        When they differ in their number of rows.
+    """
+    rows = [x.shape[-2] for x in matrices]
+    if len(set(rows)) > 1:
+        raise ValueError(
+            f"{' and '.join(map(str, rows))} rows: expected one row per stimulus in each matrix, "
+            "check that all have the same stimuli in the same order"
+        )
+    varied = [(x != x[..., :1, :]).any(-1).any(-1)[..., None, None] for x in matrices]
+    return tuple(x.where(found, torch.nan) for x, found in zip(matrices, varied, strict=True))
+
+
+def centred(k: Float[Tensor, "*batch n n"], debiased: bool) -> Float[Tensor, "*batch n n"]:
+    """U-centred or double-centred matrix of norm 1."""
+    return unit(u_centred(k) if debiased else double_centred(k), k)
+
+
+def unit(
+    part: Float[Tensor, "*batch n n"], whole: Float[Tensor, "*batch n n"]
+) -> Float[Tensor, "*batch n n"]:
+    """``part`` scaled to norm 1; NaN where it is no more than the rounding of ``whole``."""
+    scale = whole.abs().amax((-2, -1), keepdim=True)
+    part, whole = part / scale, whole / scale
+    norm = part.norm(dim=(-2, -1), keepdim=True)
+    floor = 16 * torch.finfo(whole.dtype).eps * whole.norm(dim=(-2, -1), keepdim=True)
+    return (part / norm).where(norm > floor, torch.nan)

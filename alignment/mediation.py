@@ -62,7 +62,13 @@ def mediation_ratio(
         0 where ``|rho(P,E)| < 1e-6``; negative where M hides a relation of P and E; NaN where M
         ranks the pairs just as P or E does, since nothing is left to correlate.
     """
-    pe, pm, em = compare(p_rdm, e_rdm), compare(p_rdm, m_rdm), compare(e_rdm, m_rdm)
+    return mediated_share(compare(p_rdm, e_rdm), compare(p_rdm, m_rdm), compare(e_rdm, m_rdm))
+
+
+def mediated_share(
+    pe: Float[Tensor, "*#batch"], pm: Float[Tensor, "*#batch"], em: Float[Tensor, "*#batch"]
+) -> Float[Tensor, "*batch"]:
+    """:func:`mediation_ratio` from the three correlations, such as means over sentences."""
     left = (1 - pm.square()) * (1 - em.square())
     partial = (pe - pm * em).square() / torch.where(left > 1e-12, left, torch.nan)
     return torch.where(pe.abs() < 1e-6, 0.0, 1 - partial / pe.square())

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from alignment.cka import paired
+from alignment.kernels import paired
 
 
 def mutual_knn(

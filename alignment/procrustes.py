@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from alignment.cka import paired
+from alignment.kernels import paired
 
 
 def angular_distance(

@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from alignment.cka import centred
-from alignment.kernels import inner
+from alignment.kernels import centred, inner
 
 
 def rdm(
@@ -31,19 +30,25 @@ def rdm(
     -------
     tensor of shape (…, n (n - 1) / 2)
     """
+    n = x.shape[-2]
+    row, column = torch.triu_indices(n, n, 1, device=x.device)
+    return dissimilarities(x, method)[..., row, column]
+
+
+def dissimilarities(
+    x: Float[Tensor, "*batch n p"],
+    method: Literal["correlation", "euclidean", "cosine"] = "correlation",
+) -> Float[Tensor, "*batch n n"]:
+    """:func:`rdm` as a full matrix."""
     if method == "correlation":
         x = x - x.mean(-1, keepdim=True)
     elif method not in ("euclidean", "cosine"):
         raise ValueError(f"rdm method {method!r}: expected correlation, euclidean or cosine")
     if method == "euclidean":
         square = x.square().sum(-1)
-        full = square[..., None] + square[..., None, :] - 2 * x @ x.mT
-    else:
-        unit = x / x.norm(dim=-1, keepdim=True)
-        full = 1 - unit @ unit.mT
-    n = x.shape[-2]
-    row, column = torch.triu_indices(n, n, 1, device=x.device)
-    return full[..., row, column]
+        return square[..., None] + square[..., None, :] - 2 * x @ x.mT
+    unit = x / x.norm(dim=-1, keepdim=True)
+    return 1 - unit @ unit.mT
 
 
 def zscore(x: Float[Tensor, "*batch n p"]) -> Float[Tensor, "*batch n p"]:

@@ -2,14 +2,13 @@
 
 Most metrics of two series are inner products of n x n matrices that each series makes by itself
 (ranked dissimilarities, centred kernels, neighbour graphs). Shifting a series in a circle moves
-the rows and columns of its matrix, so that the products of all n shifts are circular
-cross-correlations along the matrix's diagonals: one Fourier transform gives the exact statistic
-of every shift at about the cost of one.
+the rows and columns of its matrix, so that alignment/shifts.py has the exact statistic of every
+shift at about the cost of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -18,8 +17,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from alignment import kernels
-from alignment.rsa import ranks
+from alignment.dependence import orthonormal_basis
+from alignment.kernels import (
+    centred,
+    distances,
+    linear_kernel,
+    rbf_kernel,
+    unit,
+    without_diagonal,
+)
+from alignment.neighbours import neighbour_graph
+from alignment.procrustes import shape
+from alignment.rsa import dissimilarities, ranks
+from alignment.shifts import column_shifts, matrix_shifts
 
 Family = Literal["rank geometry", "geometry", "dependence", "neighbourhood"]
 NEIGHBOURS = 10
@@ -36,7 +46,8 @@ class Metric:
     family : str
         What kind of likeness it measures.
     kind : {"matrix", "basis", "signs"}
-        Whether a signature is an n x n matrix, n rows of a basis, or signs of differences.
+        Whether a signature is an n x n matrix, n rows of columns, or dissimilarities whose order
+        is compared.
     signature : callable
         From a series (…, n, p) to its signature, scaled so that products need no further scale.
     finish : callable
@@ -82,60 +93,114 @@ def product(metric: Metric, a: Tensor, b: Tensor, n: int) -> Float[Tensor, "a b"
 
 def shift_products(metric: Metric, a: Tensor, b: Tensor) -> Float[Tensor, "a b n"]:
     """Statistics of all shifts from signatures."""
-    n = a.shape[-1 if metric.kind != "basis" else -2]
+    n = a.shape[1]
     if metric.kind == "matrix":
         return metric.finish(matrix_shifts(a, b, metric.symmetric), n)
     if metric.kind == "basis":
-        return metric.finish(_basis_shifts(a, b), n)
+        return metric.finish(column_shifts(a, b), n)
     return metric.finish(_sign_shifts(a, b), n)
 
 
-def matrix_shifts(
-    a: Float[Tensor, "a n n"], b: Float[Tensor, "b n n"], symmetric: bool = True
-) -> Float[Tensor, "a b n"]:
-    """``sum_ij a_ij b_(i+s)(j+s)`` for every shift s, modulo n.
-
-    Along the diagonals ``a_d[i] = a[i, i + d]`` this is ``sum_d sum_i a_d[i] b_d[i + s]``; those
-    of d and n - d give the same where both matrices are symmetric.
-    """
-    n = a.shape[-1]
-    count = n // 2 + 1 if symmetric else n
-    first, second = _diagonals(a, count), _diagonals(b, count)
-    weight = torch.ones(count, dtype=a.dtype, device=a.device)
-    if symmetric:
-        weight[1 : (n + 1) // 2] = 2
-    spectra = torch.fft.rfft(first * weight[:, None]).conj(), torch.fft.rfft(second)
-    # One product of matrices (series x diagonals) for every frequency.
-    cross = spectra[0].permute(2, 0, 1) @ spectra[1].permute(2, 1, 0)
-    return torch.fft.irfft(cross.permute(1, 2, 0), n=n)
+# ---- signatures ----------------------------------------------------------------------------------
 
 
-def _diagonals(a: Float[Tensor, "*batch n n"], count: int) -> Float[Tensor, "*batch d n"]:
-    n = a.shape[-1]
-    i = torch.arange(n, device=a.device)
-    d = torch.arange(count, device=a.device)
-    return a[..., i, (i + d[:, None]) % n]
+def ranked_pairs(d: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """Centred ranks of the dissimilarities of all pairs, with norm 1 and an empty diagonal."""
+    row, column = _pairs(d)
+    values = d[..., row, column]
+    ordered = ranks(values).to(d.dtype)
+    # Ranks of what is not a number would look like any others.
+    return _centred_pairs(ordered.where(~values.isnan().any(-1, keepdim=True), torch.nan), d)
 
 
-def _basis_shifts(a: Float[Tensor, "a n p"], b: Float[Tensor, "b n q"]) -> Tensor:
-    n = a.shape[-2]
-    spectra = torch.fft.rfft(a, dim=-2).conj(), torch.fft.rfft(b, dim=-2)
-    cross = torch.einsum("afp,bfq->abpqf", *spectra)
-    return torch.fft.irfft(cross, n=n).movedim(-1, 2)
+def _plain_pairs(d: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    row, column = _pairs(d)
+    return _centred_pairs(d[..., row, column], d)
 
 
-def _sign_shifts(a: Tensor, b: Tensor) -> Tensor:
-    n = a.shape[-1]
-    row, column, first, second = _compared(n, b.device)
-    shift = torch.arange(n, device=b.device)[:, None]
-    # Where the dissimilarity of a pair stands once the series is shifted.
-    place = (row + shift) % n * n + (column + shift) % n
-    one, other = place[:, first], place[:, second]
-    flat = b.flatten(1)
-    scale = len(first) ** -0.5
-    signs = order_signs(a)
-    rows = [signs @ (_sign(d[one] - d[other]) * scale).T for d in flat]
-    return torch.stack(rows, 1)
+def _centred_pairs(values: Float[Tensor, "*batch pairs"], d: Tensor) -> Tensor:
+    row, column = _pairs(d)
+    values = values - values.mean(-1, keepdim=True)
+    full = torch.zeros_like(d)
+    full[..., row, column] = values
+    full[..., column, row] = values
+    return unit(full, full)
+
+
+def _pairs(d: Tensor) -> tuple[Tensor, Tensor]:
+    row, column = torch.triu_indices(d.shape[-1], d.shape[-1], 1, device=d.device)
+    return row, column
+
+
+def _dissimilarity(x: Float[Tensor, "*batch n p"]) -> Float[Tensor, "*batch n n"]:
+    """1 - Pearson between rows; absolute difference for one column."""
+    return (x - x.mT).abs() if x.shape[-1] == 1 else dissimilarities(x)
+
+
+def _geometry(pairs: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    return pairs(_dissimilarity(x))
+
+
+def _kernel(kernel: Callable[[Tensor], Tensor], debiased: bool, x: Tensor) -> Tensor:
+    return centred(kernel(x), debiased)
+
+
+def _hollow(x: Tensor) -> Tensor:
+    k = linear_kernel(x)
+    return unit(without_diagonal(k), k)
+
+
+def _graph(x: Tensor) -> Tensor:
+    """The neighbours of every row, over the root of their number."""
+    k = _neighbours(x.shape[-2])
+    return neighbour_graph(x, k) / (k * x.shape[-2]) ** 0.5
+
+
+def _neighbours(n: int) -> int:
+    return min(NEIGHBOURS, (n - 1) // 2)
+
+
+def _basis(x: Tensor) -> Tensor:
+    return orthonormal_basis(x)[0].to(x.dtype)
+
+
+def _shape(x: Tensor) -> Tensor:
+    return shape(x).to(x.dtype)
+
+
+# ---- from products to statistics -----------------------------------------------------------------
+
+
+def _above_chance(overlap: Tensor, n: int) -> Tensor:
+    chance = _neighbours(n) / (n - 1)
+    return (overlap - chance) / (1 - chance)
+
+
+def _root(squared: Tensor, n: int) -> Tensor:
+    return squared.clamp_min(0).sqrt()
+
+
+def _information(m: Tensor, n: int) -> Tensor:
+    """``-1/2 sum log(1 - rho²)`` (nats); canonical correlations are the singular values of M."""
+    squared = _squared_singular_values(m).clamp(0, 1 - 1e-12)  # 1 would be infinite information
+    return (-0.5 * torch.log1p(-squared).sum(-1)).to(m.dtype)
+
+
+def _nearness(m: Tensor, n: int) -> Tensor:
+    """1 - angular Procrustes distance over its largest, pi / 2."""
+    norm = _squared_singular_values(m).clamp_min(0).sqrt().sum(-1).clamp(-1, 1)
+    return (1 - torch.arccos(norm) / (torch.pi / 2)).to(m.dtype)
+
+
+def _squared_singular_values(m: Tensor) -> Tensor:
+    """By the eigenvalues of ``M'M``, in half the time of a decomposition of M; NaN stays."""
+    gram = (m.mT @ m).double()
+    bad = ~gram.isfinite().all(-1).all(-1)
+    found = torch.linalg.eigvalsh(gram.masked_fill(bad[..., None, None], 0.0))
+    return found.masked_fill(bad[..., None], torch.nan)
+
+
+# ---- Kendall's tau -------------------------------------------------------------------------------
 
 
 def order_signs(d: Float[Tensor, "b n n"]) -> Float[Tensor, "b pairs"]:
@@ -144,9 +209,22 @@ def order_signs(d: Float[Tensor, "b n n"]) -> Float[Tensor, "b pairs"]:
     Of all pairs of dissimilarities, or ``PAIRS`` random ones where there are more: always the
     same for one n.
     """
-    row, column, first, second = _compared(d.shape[-1], d.device)
+    row, column, first, second = _compared(d)
     values = d[:, row, column]
     return _sign(values[:, first] - values[:, second]) / len(first) ** 0.5
+
+
+def _sign_shifts(a: Tensor, b: Tensor) -> Float[Tensor, "a b n"]:
+    n = a.shape[-1]
+    row, column, first, second = _compared(b)
+    shift = torch.arange(n, device=b.device)[:, None]
+    # Where the dissimilarity of a pair stands once the series is shifted.
+    place = (row + shift) % n * n + (column + shift) % n
+    one, other = place[:, first], place[:, second]
+    scale = len(first) ** -0.5
+    signs = order_signs(a)
+    rows = [signs @ (_sign(d[one] - d[other]) * scale).T for d in b.flatten(1)]
+    return torch.stack(rows, 1)
 
 
 def _sign(x: Tensor) -> Tensor:
@@ -154,177 +232,41 @@ def _sign(x: Tensor) -> Tensor:
     return torch.where(x.isnan(), x, torch.sign(x))
 
 
-def _compared(n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _compared(d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows and columns of all pairs, and which two of them are compared."""
-    row, column = torch.triu_indices(n, n, 1, device=device)
+    row, column = _pairs(d)
     count = len(row)
     if count * (count - 1) // 2 <= PAIRS:
-        first, second = torch.triu_indices(count, count, 1, device=device)
+        first, second = torch.triu_indices(count, count, 1, device=d.device)
     else:
-        draw = torch.Generator().manual_seed(n)
-        first = torch.randint(count, (PAIRS,), generator=draw).to(device)
-        second = torch.randint(count - 1, (PAIRS,), generator=draw).to(device)
+        draw = torch.Generator().manual_seed(d.shape[-1])
+        first = torch.randint(count, (PAIRS,), generator=draw).to(d.device)
+        second = torch.randint(count - 1, (PAIRS,), generator=draw).to(d.device)
         second = second + (second >= first)
     return row, column, first, second
 
 
-# ---- signatures ----------------------------------------------------------------------------------
-
-
-def _unit(k: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-    """Scaled to norm 1; NaN where all is rounding."""
-    norm = k.square().sum((-2, -1), keepdim=True).sqrt()
-    return k / torch.where(norm > 0, norm, torch.nan)
-
-
-def _dissimilarity(x: Float[Tensor, "*batch n p"]) -> Float[Tensor, "*batch n n"]:
-    """1 - Pearson between rows; absolute difference for one column."""
-    if x.shape[-1] == 1:
-        return (x - x.mT).abs()
-    x = x - x.mean(-1, keepdim=True)
-    x = x / x.norm(dim=-1, keepdim=True)
-    return 1 - x @ x.mT
-
-
-def _ranked(x: Tensor) -> Tensor:
-    return rank_signature(_dissimilarity(x))
-
-
-def rank_signature(d: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
-    """Centred ranks of the dissimilarities of all pairs, with norm 1 and an empty diagonal."""
-    n = d.shape[-1]
-    row, column = torch.triu_indices(n, n, 1, device=d.device)
-    values = d[..., row, column]
-    ordered = ranks(values).to(d.dtype)
-    # Ranks of what is not a number would look like any others.
-    ordered = torch.where(values.isnan().any(-1, keepdim=True), torch.nan, ordered)
-    return _symmetric(ordered - ordered.mean(-1, keepdim=True), n)
-
-
-def _plain(x: Tensor) -> Tensor:
-    n = x.shape[-2]
-    row, column = torch.triu_indices(n, n, 1, device=x.device)
-    values = _dissimilarity(x)[..., row, column]
-    return _symmetric(values - values.mean(-1, keepdim=True), n)
-
-
-def _symmetric(values: Float[Tensor, "*batch pairs"], n: int) -> Float[Tensor, "*batch n n"]:
-    row, column = torch.triu_indices(n, n, 1, device=values.device)
-    full = values.new_zeros(*values.shape[:-1], n, n)
-    full[..., row, column] = values
-    full[..., column, row] = values
-    return _unit(full)
-
-
-def _kernel(
-    centred: Callable[[Tensor], Tensor], kernel: Callable[[Tensor], Tensor], x: Tensor
-) -> Tensor:
-    return _unit(centred(kernel(x)))
-
-
-def _graph(x: Tensor) -> Tensor:
-    """The neighbours of every row, over the root of their number."""
-    from alignment.neighbours import neighbour_graph
-
-    k = min(NEIGHBOURS, (x.shape[-2] - 1) // 2)
-    return neighbour_graph(x, k) / (k * x.shape[-2]) ** 0.5
-
-
-def _above_chance(overlap: Tensor, n: int) -> Tensor:
-    chance = min(NEIGHBOURS, (n - 1) // 2) / (n - 1)
-    return (overlap - chance) / (1 - chance)
-
-
-def _orthonormal(x: Float[Tensor, "*batch n p"]) -> Float[Tensor, "*batch n p"]:
-    """A basis of the columns; directions without variance are 0."""
-    x = x - x.mean(-2, keepdim=True)
-    gram, bad = _finite((x.mT @ x).double())
-    s, axes = torch.linalg.eigh(gram)
-    inside = s > s[..., -1:].clamp_min(1e-300) * 1e-10
-    scale = torch.where(inside, s.clamp_min(1e-300).rsqrt(), 0.0)
-    found = (x.double() @ axes * scale[..., None, :]).to(x.dtype)
-    return found.masked_fill(bad[..., None, None], torch.nan)
-
-
-def _finite(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Matrices that can be decomposed, and which of them hold NaN in truth."""
-    bad = gram.isnan().any(-1).any(-1)
-    return gram.masked_fill(bad[..., None, None], 0.0), bad
-
-
-def _information(m: Tensor, n: int) -> Tensor:
-    """``-1/2 log det(I - M'M)`` (nats): canonical correlations are the singular values of M."""
-    gram, bad = _finite((m.mT @ m).double())
-    # Correlations of 1 would carry infinite information.
-    squared = torch.linalg.eigvalsh(gram).clamp(0, 1 - 1e-12)
-    found = -0.5 * torch.log1p(-squared).sum(-1)
-    return found.to(m.dtype).masked_fill(bad, torch.nan)
-
-
-def _scaled(x: Tensor) -> Tensor:
-    x = x - x.mean(-2, keepdim=True)
-    return x / x.norm(dim=(-2, -1), keepdim=True)
-
-
-def _nuclear(m: Tensor, n: int) -> Tensor:
-    """1 - angular Procrustes distance over its largest, pi / 2."""
-    gram, bad = _finite((m.mT @ m).double())
-    norm = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().sum(-1).clamp(-1, 1)
-    return (1 - torch.arccos(norm) / (torch.pi / 2)).to(m.dtype).masked_fill(bad, torch.nan)
-
-
-_double, _u = kernels.double_centred, kernels.u_centred
 METRICS: dict[str, Metric] = {
-    "rsa_spearman": Metric("rank geometry", "matrix", _ranked),
+    "rsa_spearman": Metric("rank geometry", "matrix", partial(_geometry, ranked_pairs)),
     "kendall": Metric("rank geometry", "signs", _dissimilarity),
-    "rsa_pearson": Metric("geometry", "matrix", _plain),
-    "procrustes": Metric("geometry", "basis", _scaled, _nuclear),
-    "cka": Metric("dependence", "matrix", partial(_kernel, _double, kernels.linear_kernel)),
+    "rsa_pearson": Metric("geometry", "matrix", partial(_geometry, _plain_pairs)),
+    "procrustes": Metric("geometry", "basis", _shape, _nearness),
+    "cka": Metric("dependence", "matrix", partial(_kernel, linear_kernel, False)),
     "cka_debiased": Metric(
-        "dependence", "matrix", partial(_kernel, _u, kernels.linear_kernel), debiased=True
+        "dependence", "matrix", partial(_kernel, linear_kernel, True), debiased=True
     ),
-    "cka_rbf": Metric("dependence", "matrix", partial(_kernel, _double, kernels.rbf_kernel)),
+    "cka_rbf": Metric("dependence", "matrix", partial(_kernel, rbf_kernel, False)),
     "cka_rbf_debiased": Metric(
-        "dependence", "matrix", partial(_kernel, _u, kernels.rbf_kernel), debiased=True
+        "dependence", "matrix", partial(_kernel, rbf_kernel, True), debiased=True
     ),
-    "dcor": Metric(
-        "dependence",
-        "matrix",
-        partial(_kernel, _double, kernels.distances),
-        lambda squared, n: squared.clamp_min(0).sqrt(),
-    ),
+    "dcor": Metric("dependence", "matrix", partial(_kernel, distances, False), _root),
     "dcor_debiased": Metric(
-        "dependence", "matrix", partial(_kernel, _u, kernels.distances), debiased=True
+        "dependence", "matrix", partial(_kernel, distances, True), debiased=True
     ),
-    "rv2": Metric(
-        "dependence",
-        "matrix",
-        partial(_kernel, kernels.without_diagonal, kernels.linear_kernel),
+    "rv2": Metric("dependence", "matrix", _hollow),
+    "gaussian_mi": Metric("dependence", "basis", _basis, _information),
+    "mutual_knn": Metric(
+        "neighbourhood", "matrix", _graph, _above_chance, debiased=True, symmetric=False
     ),
-    "gaussian_mi": Metric("dependence", "basis", _orthonormal, _information),
-    "mutual_knn": Metric("neighbourhood", "matrix", _graph, _above_chance, True, False),
 }
 """RV is the same as ``cka`` and HSIC its numerator: neither is counted a second time."""
-
-
-def partial_shifts(
-    x: Float[Tensor, "a n n"], y: Float[Tensor, "b n n"], given: Sequence[Tensor]
-) -> Float[Tensor, "a b n"]:
-    """Partial correlation of matrix signatures given others that stay where they are.
-
-    With correlations r and those among the covariates R:
-    ``(r_xy - r_xz R⁻¹ r_zy) / sqrt((1 - r_xz R⁻¹ r_zx) (1 - r_yz R⁻¹ r_zy))``.
-
-    Parameters
-    ----------
-    given : sequence of tensors of shape (n, n)
-        Centred and of norm 1, as :func:`rank_signature` gives them.
-    """
-    z = torch.stack([*given])
-    inverse = torch.linalg.inv(z.flatten(1) @ z.flatten(1).T)
-    xz = x.flatten(1) @ z.flatten(1).T
-    zy = matrix_shifts(z, y)
-    through = torch.einsum("ak,kl,lbs->abs", xz, inverse, zy)
-    left = 1 - torch.einsum("ak,kl,al->a", xz, inverse, xz)
-    right = 1 - torch.einsum("kbs,kl,lbs->bs", zy, inverse, zy)
-    return (matrix_shifts(x, y) - through) / (left[:, None, None] * right).sqrt()

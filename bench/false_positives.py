@@ -52,7 +52,8 @@ def series_of_noise(kind: str, seed: int) -> Series:
     x = [[long_noise(kind, generator)] for _ in range(SENTENCES)]
     y = [long_noise(kind, generator)[None] for _ in range(SENTENCES)]
     fold = torch.arange(SENTENCES) * 4 // SENTENCES
-    return Series(x, y, 0, fold, torch.zeros(SENTENCES, dtype=torch.long))
+    alone = torch.arange(SENTENCES)
+    return Series(x, y, 0, fold, alone, torch.zeros_like(alone))
 
 
 def redrawn(

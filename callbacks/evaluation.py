@@ -15,9 +15,10 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 
 from callbacks.schedule import Schedule
-from evaluation.benchmark import Benchmark, Failure, Score, append_rows
+from evaluation.benchmark import Benchmark, Extensible, Failure, Score, append_rows
 from evaluation.evaluate import Encoder, Evaluation, evaluate
 from reporting.figures import layer_step_png, trajectory_figure, write_report
+from reporting.profiles import write_profiles
 from reporting.tables import log_keys, score_table
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class EvaluationCallback(pl.Callback):
         The same as the checkpoints'.
     folder : path
         Run folder; gets ``scores.jsonl``, ``baselines.jsonl``, ``failures.jsonl``,
-        ``trajectory.html`` and ``trajectory.png``.
+        ``trajectory.html``, ``trajectory.png`` and ``figures/`` of benchmarks in time.
     on_error : {"continue", "raise"}
     time_budget : float, optional
         Seconds for one examination.
@@ -46,6 +47,8 @@ class EvaluationCallback(pl.Callback):
     progress : bool
     baselines : mapping from name to Encoder
         Examined once at the start and drawn beside the trajectory.
+    full_at_end : bool
+        At the last step, benchmarks that have a quick and a full form take the full one.
     """
 
     def __init__(
@@ -58,12 +61,13 @@ class EvaluationCallback(pl.Callback):
         title: str = "Trajectory",
         progress: bool = True,
         baselines: dict[str, Encoder] | None = None,
+        full_at_end: bool = True,
     ) -> None:
         self.benchmarks: Sequence[Benchmark] = list(benchmarks.values())
         self.schedule = schedule
         self.folder = Path(folder)
         self.on_error, self.time_budget = on_error, time_budget
-        self.title, self.progress = title, progress
+        self.title, self.progress, self.full_at_end = title, progress, full_at_end
         self.baselines: Sequence[Encoder] = list((baselines or {}).values())
         self.baseline_scores: list[Score] = []
         self.scores: list[Score] = []
@@ -109,7 +113,10 @@ class EvaluationCallback(pl.Callback):
         step = trainer.global_step
         if not self.benchmarks or step in self.visited:
             return
-        result = self._examine(trainer, pl_module, pl_module, step)  # type: ignore[arg-type]
+        benchmarks = self.benchmarks
+        if self.full_at_end and step == int(trainer.estimated_stepping_batches):
+            benchmarks = [b.in_full() if isinstance(b, Extensible) else b for b in benchmarks]
+        result = self._examine(trainer, pl_module, pl_module, step, benchmarks)  # type: ignore[arg-type]
         self.visited.append(step)
         self.scores += result.scores
         self.failures += result.failures
@@ -120,6 +127,7 @@ class EvaluationCallback(pl.Callback):
             append_rows(self.folder / "scores.jsonl", result.scores)
             append_rows(self.folder / "failures.jsonl", result.failures)
             self._report(trainer, keys, step)
+            self._log_profiles(trainer, result, step)
 
     def _examine_baselines(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for encoder in self.baselines:
@@ -136,13 +144,13 @@ class EvaluationCallback(pl.Callback):
         pl_module: pl.LightningModule,
         encoder: Encoder,
         step: int | None,
-        benchmarks: Sequence[Benchmark] | None = None,
+        benchmarks: Sequence[Benchmark],
     ) -> Evaluation:
         """Evaluate in full precision, leaving every random number generator as it was."""
         with isolate_rng(), torch.autocast(pl_module.device.type, enabled=False):
             return evaluate(
                 encoder,
-                self.benchmarks if benchmarks is None else benchmarks,
+                benchmarks,
                 step=step,
                 device=pl_module.device,
                 time_budget=self.time_budget,
@@ -173,6 +181,18 @@ class EvaluationCallback(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger) and len(scores):
                 _log_media(logger, scores, self.folder, hours, step)
+
+    def _log_profiles(self, trainer: pl.Trainer, result: Evaluation, step: int) -> None:
+        """Figures of the newest examination, of benchmarks that no single curve shows."""
+        in_time = {b.name for b in self.benchmarks if getattr(b, "in_time", False)}
+        rows = [row for row in result.scores if row.benchmark in in_time]
+        figures = write_profiles(score_table(rows), self.folder / "figures")
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                import wandb
+
+                media = {f"figures/{path.stem}": wandb.Image(str(path)) for path in figures}
+                logger.log_metrics(media, step)  # type: ignore[arg-type]
 
     def _rewrite_rows(self) -> None:
         """Rows on disk become those of the checkpoint: later ones will be computed again."""

@@ -85,6 +85,18 @@ class SentenceResponses:
                 raise ValueError(f"responses to {name}: not a number at stimulus {stimulus}")
 
 
+def contiguous_folds(count: int, folds: int = 5) -> Tensor:
+    """Folds of ``count`` stimuli: blocks of neighbours of nearly equal size.
+
+    fold[i] = floor(i * folds / count)
+
+    Returns
+    -------
+    tensor of shape (count,), int64
+    """
+    return torch.arange(count) * folds // max(count, 1)
+
+
 def as_sentences(responses: TimedResponseSet, subject: str = "") -> SentenceResponses:
     """Responses to sounds of one length as the time courses of one subject."""
     return SentenceResponses(

@@ -220,8 +220,3 @@ def stimulus_set(name: str, sentences: Iterable[Sentence]) -> StimulusSet:
             )
     sources = [partial(read_part, part.audio, part.onset, part.duration) for part in sentences]
     return StimulusSet(name, [part.name for part in sentences], sources)
-
-
-def blocks(count: int, folds: int = 5) -> Tensor:
-    """Folds of ``count`` stimuli in contiguous blocks, int64 of shape (count,)."""
-    return torch.arange(count) * folds // max(count, 1)

@@ -82,6 +82,15 @@ class Benchmark(Protocol):
         ...
 
 
+@runtime_checkable
+class Extensible(Benchmark, Protocol):
+    """A benchmark that examines quickly by default, and can say more."""
+
+    def in_full(self) -> Benchmark:
+        """The same with every analysis: the values of this one, and others."""
+        ...
+
+
 def append_rows(path: Path, rows: Iterable[Score | Failure]) -> None:
     """Append rows to a jsonl file, one a line; what a killed run left torn is taken away."""
     with path.open("a+b") as file:

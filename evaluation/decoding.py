@@ -31,15 +31,15 @@ class AttentionDecoder:
     decoder reads the EEG that follows the envelope (O'Sullivan et al. 2015, Cereb Cortex 25:1697;
     alignment/trf.py). Trials are left out one at a time, the penalty is chosen on the others.
 
-    ``metric=r``, one row a talker: correlation of the reconstruction with the talker's envelope,
-    mean over trials. ``metric=r_difference``: attended less unattended. Intervals are Student's
-    over trials, as if these were independent. p counts how often a value is as high when the
-    envelopes of each trial are rolled in time, by a random shift of its own that keeps the
-    autocorrelation. The decoder is fitted anew to each rolled attended envelope: held-out trials
-    train each other's decoders, so that their correlations agree by chance more than those of one
-    reconstruction rolled afterwards would (measured on noise: 9 false positives of 100 at .05
-    instead of 5). The difference is so tested against a brain that follows nobody, not one that
-    follows both alike.
+    ``metric=r``, one row a talker (``target``, and ``layer`` too): correlation of the
+    reconstruction with the talker's envelope, mean over trials. ``metric=r_difference``: attended
+    less unattended. Intervals are Student's over trials, as if these were independent. p counts
+    how often a value is as high when the envelopes of each trial are rolled in time, by a random
+    shift of its own that keeps the autocorrelation. The decoder is fitted anew to each rolled
+    attended envelope: held-out trials train each other's decoders, so that their correlations
+    agree by chance more than those of one reconstruction rolled afterwards would (measured on
+    noise: 9 false positives of 100 at .05 instead of 5). The difference is so tested against a
+    brain that follows nobody, not one that follows both alike.
 
     Scores are the same for every encoder: it brings the envelopes itself.
 
@@ -94,7 +94,7 @@ class AttentionDecoder:
         return Score(
             self.name,
             metric,
-            "envelope",
+            target,
             float(values.mean()),
             target=target,
             ci_low=low,

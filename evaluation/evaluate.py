@@ -118,7 +118,8 @@ def _score_group(
     for benchmark in _my_share(group):
         begun = time.perf_counter()
         try:
-            rows = benchmark.score(features[benchmark.pooling])
+            with _task(bar, f"Scoring {benchmark.name}"):
+                rows = benchmark.score(features[benchmark.pooling])
         except Exception as caught:
             rank_failures.append(failed(benchmark, caught))
             continue
@@ -194,6 +195,17 @@ def _eval_mode(encoder: Encoder | StoredFeatures) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def _task(bar: Progress | None, what: str) -> Iterator[None]:
+    """Say what is going on for as long as it takes."""
+    task = None if bar is None else bar.add_task(what, total=None)
+    try:
+        yield
+    finally:
+        if bar is not None and task is not None:
+            bar.remove_task(task)
 
 
 @contextmanager

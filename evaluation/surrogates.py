@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from alignment.nulls import share_of_draws
+from alignment.nulls import draw_shifts, share_of_draws
 from alignment.signatures import Metric, product, shift_products
 
 
@@ -35,23 +35,26 @@ class Series:
     Attributes
     ----------
     x : list of lists of tensors of shape (frames, dim)
-        By sentence and layer.
+        By piece and layer.
     y : list of tensors of shape (subjects, times, dim)
-        By sentence; time ``zero`` goes with the first frame.
+        By piece; time ``zero`` goes with the first frame.
     zero : int
-    folds : tensor of shape (sentences,)
-    position : tensor of shape (sentences,)
-        Which piece of its sentence it is.
+    folds : tensor of shape (pieces,)
+    sentence : tensor of shape (pieces,)
+        Which stimulus it is cut from.
+    position : tensor of shape (pieces,)
+        Its first frame in the sentence.
     """
 
     x: list[list[Tensor]]
     y: list[Tensor]
     zero: int
-    folds: Int[Tensor, " sentences"]
-    position: Int[Tensor, " sentences"]
+    folds: Int[Tensor, " pieces"]
+    sentence: Int[Tensor, " pieces"]
+    position: Int[Tensor, " pieces"]
 
     def spans(self, lags: Sequence[int]) -> list[Span]:
-        """All frames of the shortest sentence, with the response each lag later."""
+        """All frames of the shortest piece, with the response each lag later."""
         shortest = min(len(layers[0]) for layers in self.x)
         return [(0, self.zero + lag, shortest) for lag in lags]
 
@@ -59,23 +62,71 @@ class Series:
         """Short windows of both sides at the same time."""
         return [(first, self.zero + first, width) for first in starts]
 
+    def keep(self, wanted: Bool[Tensor, " pieces"]) -> Series:
+        """Some of the pieces."""
+        chosen = wanted.nonzero().flatten()
+        return replace(
+            self,
+            x=[self.x[i] for i in chosen.tolist()],
+            y=[self.y[i] for i in chosen.tolist()],
+            folds=self.folds[chosen],
+            sentence=self.sentence[chosen],
+            position=self.position[chosen],
+        )
+
+    def alike(self) -> Iterator[Int[Tensor, " members"]]:
+        """Pieces of the same position, which may take each other's responses."""
+        for position in self.position.unique():
+            yield (self.position == position).nonzero().flatten()
+
+    def same(self) -> Float[Tensor, "pieces pieces"]:
+        """1 where two pieces are of the same position."""
+        return (self.position[:, None] == self.position).double()
+
+    def partners(self, draws: Draws, turn: int = 1) -> Int[Tensor, "draws pieces"]:
+        """Whose response each piece gets: of the same position, and never its own.
+
+        Every response is given once in a draw: to the ``turn``-th before it in a random order.
+        """
+        generator = torch.Generator().manual_seed(draws.seed)
+        partner = torch.empty(draws.count, len(self.position), dtype=torch.long)
+        for members in self.alike():
+            order = torch.rand(draws.count, len(members), generator=generator).argsort(1)
+            given = torch.empty_like(order).scatter_(1, order, order.roll(-turn, 1))
+            partner[:, members] = members[given]
+        return partner
+
 
 @dataclass(frozen=True)
-class Tested:
+class AgainstSurrogates:
     """Observed statistics, and means over sentences and subjects under the null hypothesis.
 
     Attributes
     ----------
-    observed : tensor of shape (sentences, layers, subjects, lags)
+    observed : tensor of shape (pieces, layers, subjects, lags)
+    level : tensor of shape (pieces, layers, subjects, lags)
+        Mean of a piece over all its surrogates and what is observed: the same for every draw, so
+        that what lies above it may be compared with draws.
+    responses : tensor of shape (pieces,)
+        How many responses, the own among them, ``level`` is the mean of.
     null : tensor of shape (folds, draws, layers, lags)
-        Sums over the sentences of a fold of means over subjects.
-    folds : tensor of shape (sentences,)
-        Number of the fold of each sentence.
+        Sums over the pieces of a fold of means over subjects.
+    folds : tensor of shape (pieces,)
+        Number of the fold of each piece.
     """
 
     observed: Float[Tensor, "n layers subjects lags"]
+    level: Float[Tensor, "n layers subjects lags"]
+    responses: Int[Tensor, " n"]
     null: Float[Tensor, "folds draws layers lags"]
     folds: Int[Tensor, " n"]
+
+    @property
+    def excess(self) -> Float[Tensor, "n layers subjects lags"]:
+        """What lies above the mean of the surrogates, without what is observed."""
+        count = self.responses.double()
+        share = count / (count - 1)
+        return (self.observed - self.level) * share[:, None, None, None]
 
     def p(self) -> Float[Tensor, "layers lags"]:
         """One-sided, uncorrected; the observed value counts as one of the draws."""
@@ -85,45 +136,53 @@ class Tested:
         """Corrected for all lags: the share of draws whose largest lag is as large."""
         draws = self.null_means()
         # Lags differ in their null level: what lies above it is what is compared.
-        level = draws.mean(0)
+        level = self.level.mean((0, 2))
         largest = (draws - level).amax(-1, keepdim=True)
         return share_of_draws(largest >= self.observed.mean((0, 2)) - level)
 
-    def selected(self) -> tuple[Float[Tensor, "n subjects"], float, float]:
-        """Held-out statistics of the layer and lag that the other folds choose, p, and null level.
+    def choices(self) -> list[tuple[int, int]]:
+        """Layer and lag that lie highest above their surrogates on all folds but each."""
+        lags, excess = self.level.shape[-1], (self.observed - self.level).mean(2).flatten(1)
+        best = [int(excess[self.folds != fold].mean(0).argmax()) for fold in range(len(self.null))]
+        return [(place // lags, place % lags) for place in best]
+
+    def held_out(self, values: Float[Tensor, "n layers subjects lags"]) -> Tensor:
+        """Values of each piece at what the other folds choose: (pieces, subjects)."""
+        found = torch.empty(values.shape[0], values.shape[2], dtype=values.dtype)
+        for fold, (layer, lag) in enumerate(self.choices()):
+            own = self.folds == fold
+            found[own] = values[own][:, layer, :, lag]
+        return found
+
+    def selected_p(self) -> float:
+        """One-sided p of what lies above the surrogates where the other folds choose.
 
         Draws choose as the observed statistics do.
         """
-        n, _, subjects, lags = self.observed.shape
-        means = self.observed.mean(2).flatten(1)
-        values = torch.empty(n, subjects, dtype=self.observed.dtype)
-        flat, total = self.null.flatten(2), self.null_means().flatten(1) * n
-        held = torch.zeros(flat.shape[1], dtype=flat.dtype)
-        for fold in range(len(self.null)):
-            own = self.folds == fold
-            best = int(means[~own].mean(0).argmax())
-            values[own] = self.observed[own][:, best // lags, :, best % lags]
-            choice = (total - flat[fold]).argmax(1, keepdim=True)
-            held += flat[fold].gather(1, choice)[:, 0]
-        draws = held / n
-        p = float(share_of_draws((draws >= values.mean())[:, None])[0])
-        return values, p, float(draws.mean())
+        level = torch.zeros(len(self.null), *self.level.shape[1:2], self.level.shape[3])
+        level = level.to(self.level).index_add_(0, self.folds, self.level.mean(2))
+        draws = (self.null - level[:, None]).flatten(2)
+        total, held = draws.sum(0), torch.zeros(draws.shape[1], dtype=draws.dtype)
+        for own in draws:
+            held += own.gather(1, (total - own).argmax(1, keepdim=True))[:, 0]
+        observed = self.held_out(self.observed - self.level).mean(1).sum()
+        return float(share_of_draws((held >= observed)[:, None])[0])
 
     def null_means(self) -> Float[Tensor, "draws layers lags"]:
-        """Means over sentences and subjects."""
+        """Means over pieces and subjects."""
         return self.null.sum(0) / len(self.folds)
 
 
-def mismatched(metric: Metric, series: Series, draws: Draws, spans: Sequence[Span]) -> Tested:
+def mismatched(
+    metric: Metric, series: Series, draws: Draws, spans: Sequence[Span]
+) -> AgainstSurrogates:
     """Surrogates pair every sentence with the response to another one.
 
     What each series is by itself stays, its trend over the sentence and the response to an onset
     too: pieces are paired with pieces of the same position. One product gives all pairs; the
     draws pick from them, the same for every layer, span, subject and metric.
     """
-    collect = _Collector(series, draws.count, len(spans))
-    partner = _partners(series.position, draws)
-    every = torch.arange(len(series.x))
+    collect = Collector(series, draws, len(spans), len(series.x[0]))
     largest = len(series.x) * max(length for _, _, length in spans) ** 2
     for layers in torch.arange(len(series.x[0])).split(max(1, HELD // largest)):
         ready: dict[int, Tensor] = {}
@@ -137,65 +196,85 @@ def mismatched(metric: Metric, series: Series, draws: Draws, spans: Sequence[Spa
                     x = torch.stack([sentence[j][first : first + length] for sentence in series.x])
                     ready[j] = metric.signature(x)
                 pairs = torch.stack([product(metric, ready[j], b, length) for b in brains])
-                moved = pairs.mean(0)[every, partner]
-                collect.null[:, :, j, k].index_add_(0, collect.folds, moved.T)
-                collect.observed[:, j, :, k] = pairs[:, every, every].T
+                collect.pairs(pairs, j, k)
     return collect.result()
 
 
-def _partners(position: Tensor, draws: Draws) -> Int[Tensor, "draws sentences"]:
-    """Whose response each sentence gets: of the same position, and never its own."""
-    generator = torch.Generator().manual_seed(draws.seed)
-    partner = torch.empty(draws.count, len(position), dtype=torch.long)
-    for group in position.unique():
-        members = (position == group).nonzero().flatten()
-        order = torch.rand(draws.count, len(members), generator=generator).argsort(1)
-        # Everyone gets the response to the next one in a random order.
-        given = torch.empty_like(order).scatter_(1, order, order.roll(-1, 1))
-        partner[:, members] = members[given]
-    return partner
-
-
-def circular(metric: Metric, series: Series, draws: Draws, lags: Sequence[int]) -> Tested:
+def circular(
+    metric: Metric, series: Series, draws: Draws, lags: Sequence[int]
+) -> AgainstSurrogates:
     """Surrogates shift every sentence's response in a circle, by its own random amount.
 
     Valid for stationary series that are much longer than their memory: the seam, and trends over
     a sentence, are in the surrogates alone (docs/eeg.md has the false positives). All shifts of
     a sentence come from one product (alignment/signatures.py).
     """
-    collect = _Collector(series, draws.count, len(lags))
+    collect = Collector(series, draws, len(lags), len(series.x[0]))
     for i, layers in enumerate(series.x):
         length = len(layers[0])
         generator = torch.Generator().manual_seed(draws.seed + i)
-        last = length - draws.least + 1
-        picks = torch.randint(draws.least, last, (draws.count,), generator=generator)
+        picks = draw_shifts(length, draws.count, draws.least, generator, replace=True)
         signatures = _stack(metric, layers)
         for k, lag in enumerate(lags):
             first = series.zero + lag
             response = metric.signature(series.y[i][:, first : first + length])
             shifts = shift_products(metric, signatures, response)
             collect.observed[i, :, :, k] = shifts[..., 0]
+            allowed = shifts[..., draws.least : length - draws.least + 1]
+            collect.responses[i] = allowed.shape[-1] + 1
+            collect.level[i, :, :, k] = (allowed.sum(-1) + shifts[..., 0]) / collect.responses[i]
             collect.null[collect.folds[i], :, :, k] += shifts.mean(1)[:, picks].T
     return collect.result()
 
 
-class _Collector:
+class Collector:
     """Room for what is observed and for the sums of what the surrogates give."""
 
-    def __init__(self, series: Series, draws: int, lags: int) -> None:
-        count, layers, people = len(series.x), len(series.x[0]), len(series.y[0])
+    def __init__(self, series: Series, draws: Draws, lags: int, layers: int) -> None:
+        count, people = len(series.x), len(series.y[0])
         names, self.folds = series.folds.unique(return_inverse=True)
         self.observed = torch.empty(count, layers, people, lags, dtype=torch.float64)
-        self.null = torch.zeros(len(names), draws, layers, lags, dtype=torch.float64)
+        self.level = torch.empty_like(self.observed)
+        self.null = torch.zeros(len(names), draws.count, layers, lags, dtype=torch.float64)
+        self.every, self.same = torch.arange(count), series.same()
+        self.responses = self.same.sum(1).long()
+        self.partner = series.partners(draws)
 
-    def result(self) -> Tested:
+    def pairs(self, pairs: Float[Tensor, "subjects n n"], layer: int, lag: int) -> None:
+        """Take in the statistics of every piece's frames with the response to every piece."""
+        self.some_pairs(self.every, pairs, layer, lag)
+
+    def some_pairs(
+        self, own: Tensor, pairs: Float[Tensor, "subjects own n"], layer: int, lag: int
+    ) -> None:
+        """As :meth:`pairs`, of some pieces' frames with the response to every piece."""
+        row = torch.arange(len(own))
+        moved = pairs.mean(0)[row, self.partner[:, own]]
+        self.null[:, :, layer, lag].index_add_(0, self.folds[own], moved.T.double())
+        self.observed[own, layer, :, lag] = pairs[:, row, own].T.double()
+        self.level[own, layer, :, lag] = (pairs * self.same[own]).sum(-1).T / self.responses[
+            own, None
+        ]
+
+    def piece(
+        self, i: int, members: Tensor, values: Float[Tensor, "layers subjects members"], lag: int
+    ) -> None:
+        """Take in the statistics of one piece with the responses to those of its position."""
+        own = int((members == i).nonzero())
+        place = torch.zeros(len(self.every), dtype=torch.long)
+        place[members] = torch.arange(len(members))
+        self.null[self.folds[i], :, :, lag] += values.mean(1)[:, place[self.partner[:, i]]].T
+        self.observed[i, :, :, lag] = values[..., own]
+        self.level[i, :, :, lag] = values.mean(-1)
+
+    def result(self) -> AgainstSurrogates:
         if bool(self.observed.isnan().any()):
             where = self.observed.isnan().nonzero()[0].tolist()
             raise ValueError(
                 f"sentence {where[0]}, layer {where[1]}, subject {where[2]}: the statistic is not "
                 "a number: frames or responses are constant"
             )
-        return Tested(self.observed, self.null, self.folds)
+        return AgainstSurrogates(self.observed, self.level, self.responses, self.null, self.folds)
 
 
 def _stack(metric: Metric, layers: Sequence[Tensor]) -> Tensor:

@@ -222,7 +222,7 @@ def _best_layers(table: pd.DataFrame, metric: str) -> list[str]:
 def layer_step_png(scores: pd.DataFrame, path: Path) -> None:
     """As :func:`layer_step_figure`, for every benchmark and metric with layers, as one PNG."""
     tables = layer_maps(scores)
-    titles = {(panel.benchmark, panel.metric): panel.title for panel in panels(scores)}
+    simulated = scores.groupby(["benchmark", "metric"])["simulated"].any()
     figure, places = _canvas(len(tables))
     figure.set_layout_engine("constrained")
     for place, (pair, table) in zip(places, tables.items(), strict=True):
@@ -230,7 +230,8 @@ def layer_step_png(scores: pd.DataFrame, path: Path) -> None:
         figure.colorbar(image, ax=place, pad=0.02).outline.set_visible(False)
         rows = [table.index.get_loc(layer) for layer in _best_layers(table, pair[1])]
         place.scatter(range(len(rows)), rows, s=24, facecolors="white", edgecolors=INK)
-        place.set_title(titles[pair], fontsize=10.5, loc="left", parse_math=False)
+        title = panel_title(*pair, bool(simulated[pair]))
+        place.set_title(title, fontsize=10.5, loc="left", parse_math=False)
         few = _few([str(step) for step in table.columns])
         where = [table.columns.get_loc(int(step)) for step in few]
         place.set_xticks(where, [step_text(int(step)) for step in few])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from reporting.kinds import followed
 from reporting.tables import (
     SELECTED,
     above_surrogates,
@@ -16,6 +17,7 @@ from reporting.tables import (
     last_per_step,
     layer_means,
     target_headlines,
+    throughout,
 )
 
 INK, GREY, PALE = "#1a1a1a", "#666666", "#bbbbbb"
@@ -168,6 +170,7 @@ def panels(scores: pd.DataFrame, baselines: pd.DataFrame | None = None) -> list[
         Scores of other encoders, such as log-mel, drawn as horizontal lines where they have the
         same benchmark and metric; of an encoder with steps, the last.
     """
+    scores = throughout(scores)
     heads, targets = headlines(scores), target_headlines(scores)
     others = heads[heads["step"].isna()]
     if baselines is not None:
@@ -232,9 +235,10 @@ def layer_maps(scores: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     """Mean value of every layer (rows, shallow to deep) at every training step (columns).
 
     One table for each benchmark and metric, in the order of first appearance; without those
-    that have no training step. Rows of layer "selected" are left out.
+    that have no training step. Rows of layer "selected", of surrogates and of kinds that only a
+    figure of their own shows are left out.
     """
-    means = layer_means(scores[scores["layer"] != SELECTED])
+    means = layer_means(throughout(followed(scores[scores["layer"] != SELECTED])))
     run = last_per_step(means, ["benchmark", "metric", "layer"])
     return {
         (str(benchmark), str(metric)): rows.pivot(

@@ -1,4 +1,4 @@
-"""Figures of one encoder's scores: depth profiles, target bars, latency maps, participants.
+"""Figures of one encoder's scores: profiles over layers, targets, time, participants, electrodes.
 
 Everything is made from score rows alone (:func:`reporting.tables.score_table`).
 """
@@ -16,14 +16,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alignment.inference import within_participant_sem
+from reporting import axes
+from reporting.event_panels import draw_depths, event_lines
 from reporting.figures import COLOUR_MAP
-from reporting.panels import GREY, INK, OKABE_ITO, PALE
-from reporting.tables import EXCESS, NULL, SELECTED, layer_means
-from reporting.time_panels import band_of, draw_curve, draw_metrics
+from reporting.kinds import CEILING, EXCESS, NULL, PLAIN, kinds, named_windows
+from reporting.panels import GREY, INK, OKABE_ITO
+from reporting.scalp import draw_maps, map_line
+from reporting.tables import SELECTED, layer_means
+from reporting.time_panels import above_band, band_of, draw_curve, draw_metrics
 
 Panel = partial[None]
 HEIGHT, WIDTH = 3.4, 4.8
 MOST_BARS = 64
+MAPS_A_COLUMN = 2
 
 
 def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
@@ -54,24 +59,34 @@ def benchmark_figure(rows: pd.DataFrame) -> Figure:
     """All panels of one benchmark, a line of them for every metric."""
     lines = _lines(rows)
     columns = max((len(line) for line in lines), default=1)
-    heights = [HEIGHT * height for height in map(_height, lines)]
+    heights = [HEIGHT * _height(line, columns) for line in lines]
     figure = Figure(
         figsize=(WIDTH * columns, sum(heights) + 0.5), facecolor="white", layout="constrained"
     )
     note = " (simulated)" if rows["simulated"].any() else ""
     title = f"{rows['benchmark'].iloc[0]}{note}: {rows['encoder'].iloc[0]}"
     figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=12)
-    grid = figure.add_gridspec(max(len(lines), 1), columns, height_ratios=heights or None)
+    grid = figure.add_gridspec(max(len(lines), 1), 1, height_ratios=heights or None)
     for number, line in enumerate(lines):
+        # A figure of its own: long labels of one line take no room from another.
+        part = figure.add_subfigure(grid[number, 0])
+        if line[0].func is draw_maps:
+            line[0](part, columns=MAPS_A_COLUMN * columns)
+            continue
+        cells = part.add_gridspec(1, columns)
         for column, draw in enumerate(line):
-            place = figure.add_subplot(grid[number, column])
-            draw(place)
-            _plain(place)
+            draw(part.add_subplot(cells[0, column]))
+        for place in part.axes:
+            if place.get_label() != "<colorbar>":
+                axes.plain(place)
     return figure
 
 
 def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     """Panels by line: all metrics with surrogates in one, every other metric in its own."""
+    special = [*map_line(rows), *event_lines(rows)]
+    kind = kinds(rows)
+    ceilings, rows = rows[kind == CEILING], rows[kind == PLAIN]
     surrogate = rows["metric"].str.startswith(NULL)
     null, rows = rows[surrogate], rows[~surrogate]
     level = null[null["window"] == ""]["metric"].str.removeprefix(NULL)
@@ -80,22 +95,34 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     tested = rows["metric"].isin(level)
     lines = []
     if tested.any():
-        lines.append([partial(draw_metrics, rows=rows[tested], null=null)])
+        lines.append([partial(draw_metrics, rows=rows[tested], null=null, ceilings=ceilings)])
     curves: dict[str, list[Panel]] = defaultdict(list)
+    latencies: dict[str, list[Panel]] = defaultdict(list)
     for metric, of_metric in rows[~tested].groupby("metric", sort=False):
         band = band_of(null, str(metric))
+        band = band[~named_windows(band)]
         if len(band):
-            curves[str(metric).split("_")[0]].append(partial(draw_curve, rows=of_metric, null=band))
-        if panels := _panels_of(of_metric, bool(len(band))):
+            in_time, begin = of_metric[~named_windows(of_metric)], str(metric).split("_")[0]
+            curves[begin].append(partial(draw_curve, rows=in_time, null=band))
+            excess = above_band(in_time[in_time["window"] != ""], band)
+            excess["metric"] += " over surrogates"
+            latencies[begin] += _panels_of(excess, True)
+        elif panels := _panels_of(of_metric, False):
             lines.append(panels)
-    return [*lines[: int(tested.any())], *curves.values(), *lines[int(tested.any()) :]]
+    timed = [line for begin in curves for line in (curves[begin], latencies[begin]) if line]
+    return [*lines[: int(tested.any())], *timed, *special, *lines[int(tested.any()) :]]
 
 
-def _height(line: list[Panel]) -> float:
-    """A heat map of many metrics is higher than the other panels."""
+def _height(line: list[Panel], columns: int) -> float:
+    """Maps, a heat map of many metrics and a list of many peaks are higher than other panels."""
     first = line[0]
+    if first.func is draw_depths:
+        return max(0.7, max(len(panel.keywords["rows"]) for panel in line) / 15)
     if first.func is draw_metrics:
         return max(1.0, first.keywords["rows"]["metric"].nunique() / 9)
+    if first.func is draw_maps:
+        count = first.keywords["maps"]["metric"].nunique()
+        return 0.2 + 0.6 * -(-count // (MAPS_A_COLUMN * columns))
     return 1.0
 
 
@@ -230,9 +257,7 @@ def _draw_latency(place: Axes, rows: pd.DataFrame) -> None:
     metric = rows["metric"].iloc[0]
     delay = metric.startswith("lag")
     place.set_xlabel("delay of the response (s)" if delay else "time from onset (s)")
-    place.set_title(
-        f"{metric} by layer and {'delay' if delay else 'time'}", fontsize=10.5, loc="left"
-    )
+    place.set_title(f"{metric} by layer", fontsize=10.5, loc="left")
 
 
 def _draw_subjects(place: Axes, rows: pd.DataFrame) -> None:
@@ -251,11 +276,3 @@ def _draw_subjects(place: Axes, rows: pd.DataFrame) -> None:
     metric = rows["metric"].iloc[0]
     title = f"{metric} of {len(names)} participants"
     place.set_title(title, fontsize=10.5, loc="left", color=INK)
-
-
-def _plain(place: Axes) -> None:
-    low, high = place.get_ylim()
-    if low < 0 < high and not place.images:
-        place.axhline(0, color=PALE, lw=0.8, zorder=0)
-    place.tick_params(labelsize=8.5, color=PALE)
-    place.spines[["top", "right"]].set_visible(False)

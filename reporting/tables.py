@@ -1,4 +1,4 @@
-"""Score rows as tables: headlines, logger keys, trajectories, and what the terminal shows."""
+"""Score rows as tables: headlines, logger keys and trajectories."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+
+from reporting.kinds import EXCESS, followed
 
 Row = Mapping[str, object]
 
@@ -40,9 +38,6 @@ IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric"]
 SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", "best"]
 SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
 SELECTED = "selected"
-NULL, EXCESS = "null_", "excess_"
-"""Metrics whose name begins so: the level of surrogates, a band in figures and no score; and what
-of a score lies above it."""
 MOST_LOGGED = 64
 LOWER_IS_BETTER = frozenset({"segment_error_rate"})
 """Metrics whose best layer and best step are the lowest; of every other metric, the highest."""
@@ -135,7 +130,7 @@ def goodness(table: pd.DataFrame) -> pd.Series:
 
 
 def _best_layers(scores: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
-    scores = scores[~scores["metric"].str.startswith(NULL)]
+    scores = followed(scores)
     means = layer_means(_prefer(scores, scores["layer"] == SELECTED, key), key)
     groups = [means[name] for name in key]
     best = means.loc[goodness(means).groupby(groups, dropna=False, sort=False).idxmax()]
@@ -174,6 +169,17 @@ def above_surrogates(heads: pd.DataFrame) -> pd.DataFrame:
     twins = set(zip(excess["benchmark"], excess["metric"].str.removeprefix(EXCESS), strict=True))
     raw = [pair in twins for pair in zip(heads["benchmark"], heads["metric"], strict=True)]
     return heads[~pd.Series(raw, index=heads.index, dtype=bool)]
+
+
+def throughout(scores: pd.DataFrame) -> pd.DataFrame:
+    """Without metrics that were examined at one step only, of benchmarks that were at several.
+
+    So are those of the full form of a benchmark, which the end of a run takes.
+    """
+    steps = scores["step"].where(scores["step"].notna(), None)
+    of_benchmark = steps.groupby(scores["benchmark"]).transform("nunique")
+    of_metric = steps.groupby([scores["benchmark"], scores["metric"]]).transform("nunique")
+    return scores[(of_benchmark < 2) | (of_metric != 1)]
 
 
 def target_headlines(scores: pd.DataFrame) -> pd.DataFrame:
@@ -238,7 +244,7 @@ def trajectory_table(scores: pd.DataFrame) -> pd.DataFrame:
         Columns ``SUMMARY``; gain is end - start. Without a step 0, start and gain are missing;
         scores without a step (an encoder made elsewhere) are best and end where no others are.
     """
-    heads, pairs = above_surrogates(headlines(scores)), ["benchmark", "metric"]
+    heads, pairs = above_surrogates(headlines(throughout(scores))), ["benchmark", "metric"]
     rows = pd.concat([last_per_step(heads, pairs), heads[heads["step"].isna()]])
     groups = rows.groupby(pairs, sort=False)
     return pd.DataFrame([_summary(group) for _, group in groups], columns=SUMMARY)
@@ -265,77 +271,6 @@ def number(value: float, signed: bool = False) -> str:
     return f"{value:+.3f}" if signed else f"{value:.3f}"
 
 
-def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> None:
-    """Show :func:`trajectory_table` on the terminal."""
-    table = Table(title="Trajectory (mean over targets, best layer)", title_justify="left")
-    for name in ("benchmark", "step 0", "best", "end", "gain", "ceiling"):
-        side: Literal["left", "right"] = "left" if name == "benchmark" else "right"
-        table.add_column(name, justify=side, overflow="fold")
-    for row in trajectory_table(scores).itertuples():
-        note = f"{row.metric}, simulated" if row.simulated else row.metric
-        when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, "
-        table.add_row(
-            _cell(row.benchmark, note),
-            _cell(number(row.start), row.start_layer),
-            _cell(number(row.best), f"{when}{row.best_layer}"),
-            _cell(number(row.end), row.end_layer),
-            number(row.gain, signed=True),
-            number(row.ceiling),
-        )
-    (console or Console()).print(table if table.rows else "No scores yet.")
-
-
-def _cell(value: str, note: str) -> str:
-    return f"{escape(value)}\n[dim]{escape(note)}[/dim]"
-
-
-def print_scores(
-    scores: pd.DataFrame, failures: Iterable[object] = (), console: Console | None = None
-) -> None:
-    """Show the headline of every benchmark, and every failure with its reason, in red.
-
-    Encoder, interval and p-value have a column where some row has more than one, or one.
-    """
-    console = console or Console()
-    heads = headlines(scores)
-    columns = {
-        "encoder": [_origin(row) for row in heads.itertuples()],
-        "benchmark": heads["label"],
-        "metric": heads["metric"],
-        "best layer": heads["layer"],
-        "value": map(number, heads["value"]),
-        "95 % interval": [_interval(*bounds) for bounds in heads[["ci_low", "ci_high"]].to_numpy()],
-        "p": map(_p_value, heads["p"]),
-        "ceiling": map(number, heads["ceiling"]),
-        "n": ["–" if pd.isna(n) else f"{n:,}" for n in heads["n"]],
-        "seconds": ["–" if pd.isna(x) else f"{x:.1f}" for x in heads["seconds"]],
-    }
-    absent = {
-        "encoder": len(heads[["encoder", "step"]].drop_duplicates()) < 2,
-        "95 % interval": heads["ci_low"].isna().all(),
-        "p": heads["p"].isna().all(),
-    }
-    shown = {name: values for name, values in columns.items() if not absent.get(name)}
-    table = Table()
-    for name in shown:
-        table.add_column(name, overflow="fold")
-    for cells in zip(*shown.values(), strict=True):
-        table.add_row(*map(escape, cells))
-    if table.rows:
-        console.print(table)
-    for failure in map(as_row, failures):
-        subject = failure.get("benchmark") or failure.get("encoder") or "unknown"
-        text = escape(f"{subject} failed: {failure.get('error')}")
-        console.print(f"[red]{text}[/red]", highlight=False)
-
-
-def _origin(row) -> str:  # type: ignore[no-untyped-def]
-    return row.encoder if pd.isna(row.step) else f"{row.encoder} step {row.step:,}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "–" if pd.isna(low) else f"{low:.3f} … {high:.3f}"
-
-
-def _p_value(p: float) -> str:
+def p_text(p: float) -> str:
+    """A p-value to three decimals, or a dash where there is none."""
     return "–" if pd.isna(p) else "< .001" if p < 0.001 else f"{p:.3f}"

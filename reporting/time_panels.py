@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reporting.figures import COLOUR_MAP
+from reporting.kinds import NULL
 from reporting.panels import GREY, INK, OKABE_ITO
-from reporting.tables import NULL, SELECTED, layer_means
+from reporting.tables import SELECTED, layer_means
 
 
 def band_of(null: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -16,10 +17,21 @@ def band_of(null: pd.DataFrame, metric: str) -> pd.DataFrame:
     return null[null["metric"] == f"{NULL}{metric}"]
 
 
-def draw_metrics(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
+def above_band(rows: pd.DataFrame, null: pd.DataFrame) -> pd.DataFrame:
+    """Rows in time of one metric, values less the mean of the surrogates of the same layer."""
+    key = ["layer", "window"]
+    level = null.set_index(key)["value"]
+    place = pd.MultiIndex.from_frame(rows[key])
+    return rows.assign(value=rows["value"].to_numpy() - level.reindex(place).to_numpy())
+
+
+def draw_metrics(
+    place: Axes, rows: pd.DataFrame, null: pd.DataFrame, ceilings: pd.DataFrame
+) -> None:
     """Metric by layer: how far above its surrogates, in their standard deviations.
 
-    Numbers are the raw values; a dot marks p < .05.
+    Numbers are the raw values; a dot marks p < .05. Below its name, the range of the noise
+    ceiling of a metric.
     """
     means = layer_means(rows[rows["layer"] != SELECTED], ["metric"])
     means = means.set_index(["metric", "layer"])
@@ -45,15 +57,24 @@ def draw_metrics(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
     bar = place.figure.colorbar(image, ax=place, pad=0.02)
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.set_label("above surrogates (SD)", fontsize=8.5)
-    place.set_yticks(range(len(metrics)), metrics)
+    bounds = ceilings.pivot_table(index="metric", columns="target", values="value")
+    place.set_yticks(range(len(metrics)), [_with_ceiling(metric, bounds) for metric in metrics])
     place.set_xticks(range(len(layers)), layers, rotation=30, ha="right")
     place.set_title("metrics by layer (value; • p < .05)", fontsize=10.5, loc="left", color=INK)
 
 
+def _with_ceiling(metric: str, bounds: pd.DataFrame) -> str:
+    if f"ceiling_{metric}" not in bounds.index:
+        return metric
+    low, high = bounds.loc[f"ceiling_{metric}", ["lower", "upper"]]
+    return f"{metric}\nceiling {low:.2f} to {high:.2f}"
+
+
 def draw_curve(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
-    """The layer with the highest peak over lags or windows, and the band of its surrogates."""
+    """The layer that peaks highest above its surrogates over lags or windows, and their band."""
     timed = rows[rows["window"] != ""]
-    layer = timed.loc[timed["value"].idxmax(), "layer"]
+    excess = above_band(timed, null)
+    layer = excess.loc[excess["value"].idxmax(), "layer"]
     curve = timed[timed["layer"] == layer]
     band = null[null["layer"] == layer].set_index("window").loc[curve["window"]]
     x = curve["window"].astype(float)

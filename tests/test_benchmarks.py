@@ -117,7 +117,8 @@ def test_noise_scores_nothing(benchmark: Any) -> None:
         level = {(r.metric, r.window): r for r in rows if r.metric.startswith("null_")}
         tested = [r for r in rows if ("null_" + r.metric, r.window) in level and not r.subject]
         assert len(tested) > 2 * len(benchmark.metrics)
-        assert min(r.p for r in tested if r.p is not None) > 2 / 501
+        # Each metric is tested without delay and, by the largest, over delays.
+        assert min(r.p for r in tested if r.p is not None) > 0.05 / (2 * len(benchmark.metrics))
         return
     rows = scores(benchmark, torch.randn(len(benchmark.stimuli), 20, generator=generator))
     for metric in {row.metric for row in rows}:
@@ -133,7 +134,7 @@ def test_noise_scores_nothing(benchmark: Any) -> None:
 
 def of_the_first_subject(benchmark: FrameAlignment) -> Features:
     """The responses themselves as frames, from onset to end."""
-    own = [values[0, benchmark.heard] for values in benchmark.responses.values]
+    own = [values[0, benchmark.cutter.heard] for values in benchmark.responses.values]
     padded = torch.nn.utils.rnn.pad_sequence(own, batch_first=True)
     return Features(padded, torch.tensor([len(x) for x in own]), benchmark.responses.rate, 0.0)
 

@@ -180,6 +180,38 @@ def test_a_benchmark_that_cannot_be_built_leaves_the_others(tmp_path: Path) -> N
     assert "ENTRAIN_DATA" in failure.error
 
 
+def test_optional_benchmarks_are_left_out_where_their_data_are_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    where = f"paths.data={tmp_path}"
+    cfg = composed(tmp_path, "name=test", where, "suite=trajectory")
+    assert {"eeg/alice", "eeg/ds004408"} <= set(cfg.optional)
+    benchmarks, failures = build_benchmarks(cfg)
+    assert not benchmarks
+    assert {f.benchmark for f in failures} == {
+        f"{kind}/{name}" for kind, group in cfg.benchmark.items() for name in group
+    } - set(cfg.optional)
+    for name in ("eeg/alice", "eeg/ds004408"):
+        assert re.search(f"{name} is left out: .*ENTRAIN_DATA", caplog.text)
+    # Data that are there and wrong are no reason to be silent.
+    (tmp_path / "brain" / "brennan2019").mkdir(parents=True)
+    (tmp_path / "brain" / "brennan2019" / "AliceChapterOne-EEG.csv").write_text("not a table")
+    cfg = composed(tmp_path, "name=test", where, "benchmark=[eeg/alice]", "optional=[]")
+    _, (failure,) = build_benchmarks(cfg)
+    assert failure.benchmark == "eeg/alice"
+
+
+def test_full_takes_the_full_form(tmp_path: Path) -> None:
+    made = [
+        build_benchmarks(
+            composed(tmp_path, "name=test", "benchmark=[eeg/simulated]", f"full={full}")
+        )[0]["eeg/simulated"]
+        for full in ("false", "true")
+    ]
+    assert [len(b.metrics) for b in made] == [2, 13]  # type: ignore[attr-defined]
+
+
 def test_loggers_are_given_the_id_of_the_run(tmp_path: Path) -> None:
     cfg = composed(tmp_path, "name=test", "logger=csv")
     assert len(build_loggers(cfg, "abcd")) == 1

@@ -19,7 +19,8 @@ from datamodules.stimuli import existing
 
 HINT = (
     "voxel responses are had from their authors in the layout of "
-    "https://github.com/gretatuckute/auditory_brain_dnn (data/neural)"
+    "https://github.com/gretatuckute/auditory_brain_dnn (data/neural): "
+    "set ENTRAIN_DATA to the folder that holds brain/NH2015 and brain/B2021"
 )
 SCANS = 3
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,9 @@ import pandas as pd
 import soundfile
 from scipy.io import loadmat
 
-from datamodules.brain.continuous import Heard, assemble, chosen, parts, progress, read_raw
-from datamodules.eeg_preprocessing import Preprocessing, preprocessed
+from datamodules.eeg.assembly import Heard, assemble, chosen, progress
+from datamodules.eeg.files import preprocessed_file, read_raw
+from datamodules.eeg.preprocessing import Preprocessing
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import Provenance, existing
 from datamodules.words import Sentence, Word, is_content, read_words, sentence
@@ -31,7 +31,10 @@ PROVENANCE = Provenance(
     subjects=33,
     note="33 of 49: 8 left out for low comprehension, 8 for noise",
 )
-HINT = f"get it from {PROVENANCE.source}"
+HINT = (
+    f"get it from {PROVENANCE.source} "
+    "and set ENTRAIN_DATA to the folder that holds brain/brennan2019"
+)
 MONTAGE, LINE, MASTOIDS, ONLINE = "easycap-M10", 60.0, ("25", "29"), "29"
 TABLE = "AliceChapterOne-EEG.csv"
 SOUND = "DownTheRabbitHoleFinal_SoundFile{}"
@@ -91,18 +94,17 @@ def alice(
 
     def heard() -> Iterator[Heard]:
         for subject, path in progress(list(files.items()), "Recordings of Alice"):
-            recording = preprocessed(
-                parts(path),
-                partial(read_recording, path),
+            recording = preprocessed_file(
+                path,
+                subject,
                 options,
-                subject=subject,
-                recording=path.name,
+                cache,
+                read=read_recording,
                 line=LINE,
                 listed_bad=_rejected_channels(root, subject),
                 mastoids=MASTOIDS,
                 implicit=ONLINE,
                 montage=MONTAGE,
-                cache=cache,
             )
             starts = segment_starts(root, subject)
             yield Heard(

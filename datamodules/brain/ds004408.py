@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
-from datamodules.brain.continuous import (
-    Heard,
-    assemble,
-    chosen,
-    listed_bad,
-    parts,
-    progress,
-    read_raw,
-)
-from datamodules.eeg_preprocessing import Preprocessing, preprocessed
+from datamodules.eeg.assembly import Heard, assemble, chosen, progress
+from datamodules.eeg.files import listed_bad, preprocessed_file
+from datamodules.eeg.preprocessing import Preprocessing
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import Provenance, existing
 from datamodules.words import Sentence, cut_phrases, read_words, sentence
@@ -29,7 +21,10 @@ PROVENANCE = Provenance(
     subjects=19,
     note="phrases are cut at silences: no sentence marks",
 )
-HINT = f"get it from {PROVENANCE.source} (datalad get sub-* stimuli)"
+HINT = (
+    f"get it from {PROVENANCE.source} (datalad get sub-* stimuli) "
+    "and set ENTRAIN_DATA to the folder that holds brain/ds004408"
+)
 MONTAGE, LINE = "biosemi128", 50.0
 _RUN = re.compile(r"(sub-[^_]+)_task-listening_run-(\d+)_eeg\.(vhdr|bdf)$")
 
@@ -77,16 +72,14 @@ def responses(
     def heard() -> Iterator[Heard]:
         pairs = [(s, run, mine[run]) for s, mine in files.items() for run in wanted if run in mine]
         for subject, run, path in progress(pairs, "Recordings of ds004408"):
-            recording = preprocessed(
-                parts(path),
-                partial(read_raw, path),
+            recording = preprocessed_file(
+                path,
+                subject,
                 options,
-                subject=subject,
-                recording=path.name,
+                cache,
                 line=LINE,
                 listed_bad=listed_bad(path),
                 montage=MONTAGE,
-                cache=cache,
             )
             yield Heard(subject, recording, {part.name: part.onset for part in phrases[run]})
 

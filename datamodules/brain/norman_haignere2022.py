@@ -61,7 +61,7 @@ def electrodes(
     folder = Path(root) / "data" / "individual-electrodes"
     files = sorted(existing(folder, HINT).glob("*-elec*-response.mat"), key=_electrode)
     if not files:
-        raise FileNotFoundError(f"no *-elec<k>-response.mat in {folder}: see {PROVENANCE.source}")
+        raise FileNotFoundError(f"no *-elec<k>-response.mat in {folder}: {HINT}")
     contents = [_read(file, stimuli) for file in files]
     times = _times(contents[0])
     values = torch.stack([torch.from_numpy(c["R"].astype("float64")) for c in contents], -1)

@@ -84,7 +84,8 @@ class _Tracks:
             level = 10 ** (4 * syllable.stress / 20)
             voiced[middle:stop] = level * arch[: max(len(voiced[middle:stop]), 0)]
             # Accents move the pitch by up to two semitones; phrases fall by four over two seconds.
-            pitch[start:stop] = 2 * syllable.stress - 2 * (syllable.onset % 2.0)
+            movement = 2 * syllable.stress - 2 * (syllable.onset % 2.0)
+            pitch[start:stop] = voice.intonation * movement
             consonant = syllable.consonant
             if consonant == "nasal":
                 formants[start:middle] = NASAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +24,17 @@ VOWELS: dict[str, tuple[float, float, float, float]] = {
 FRICATIVES = {"s": (6500.0, 0.5), "sh": (3300.0, 0.6), "f": (8000.0, 0.15), "h": (1500.0, 0.15)}
 NASAL = (250, 1150, 2200, 3300)
 CONSONANTS = ("s", "sh", "f", "h", "plosive", "plosive", "nasal", "none")
+PAUSE = 0.15
+"""Shortest silence between phrases (s)."""
 _SPEAKER_STREAM = 48_611
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A voice: mean F0 (Hz), formant scale, spectral tilt (dB/octave), breathiness, rate (Hz)."""
+    """A voice: mean F0 (Hz), formant scale, spectral tilt (dB/octave), breathiness, rate (Hz).
+
+    ``intonation`` multiplies all movements of the pitch (semitones).
+    """
 
     name: str
     f0: float
@@ -36,6 +42,7 @@ class Speaker:
     tilt: float
     breath: float
     rate: float
+    intonation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -101,9 +108,25 @@ def draw_syllables(
         time += duration
         remaining -= 1
         if remaining == 0:
-            time += generator.uniform(0.15, 0.5)
+            time += generator.uniform(PAUSE, 0.5)
             remaining = int(generator.integers(3, 9))
     return tuple(syllables)
+
+
+def draw_words(
+    generator: np.random.Generator, syllables: Sequence[Syllable]
+) -> tuple[tuple[Syllable, ...], ...]:
+    """Words of one to three syllables, none of them over a pause."""
+    words: list[tuple[Syllable, ...]] = []
+    room, end = 0, 0.0
+    for syllable in syllables:
+        if room == 0 or syllable.onset - end > PAUSE / 2:
+            words.append(())
+            room = int(generator.integers(1, 4))
+        words[-1] += (syllable,)
+        room -= 1
+        end = syllable.onset + syllable.consonant_seconds + syllable.vowel_seconds
+    return tuple(words)
 
 
 def draw_one_syllable(

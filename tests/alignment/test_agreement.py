@@ -64,9 +64,10 @@ def test_the_same_units_are_drawn_of_both() -> None:
 def test_subjects_and_sentences_are_each_drawn() -> None:
     a, b = noise(4, 5, 8), noise(4, 5, 8, seed=1)
     found = bootstrap_peak_difference(a, b, n=50, seed=3)
-    generator = torch.Generator().manual_seed(3)
-    subjects = torch.randint(4, (50, 4), generator=generator)
-    sentences = torch.randint(5, (50, 5), generator=generator)
+    subjects, sentences = (
+        torch.randint(size, (50, size), generator=torch.Generator().manual_seed(3 + axis))
+        for axis, size in enumerate((4, 5))
+    )
     for draw, s, u in zip(found.draws, subjects, sentences, strict=True):
         peaks = [peak_depth(x[s][:, u]).depth for x in (a, b)]
         assert draw.item() == pytest.approx(peaks[0] - peaks[1])

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from alignment.cka import linear_cka, paired, rbf_cka, unit
+from alignment.cka import linear_cka, rbf_cka
+from alignment.kernels import paired, unit
 
 FORMS = [
     pytest.param(partial(cka, debiased=debiased), id=f"{cka.__name__}-{debiased}")

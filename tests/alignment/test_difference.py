@@ -10,11 +10,10 @@ from alignment.difference import (
     bootstrap_r2_difference,
     bootstrap_rsa_difference,
     r2_difference,
-    stimulus_counts,
     swap_test,
     two_sided_p,
 )
-from alignment.inference import positive_r2, within_participant_sem
+from alignment.inference import positive_r2, unit_counts, within_participant_sem
 from alignment.rsa import compare, pearson, ranks, rdm
 from tests.alignment.test_inference import noise
 
@@ -38,7 +37,7 @@ def test_the_difference_is_that_of_the_scores() -> None:
 def test_bootstrap_draws_are_scores_of_drawn_stimuli() -> None:
     a, b, y = predictions(0, n=20)
     draws = bootstrap_r2_difference(a, b, y, n=30)
-    for counts, got in zip(stimulus_counts(20, 30, 0), draws, strict=True):
+    for counts, got in zip(unit_counts(20, 30, 0), draws, strict=True):
         assert counts.sum() == 20
         rows = torch.repeat_interleave(torch.arange(20), counts.long())
         torch.testing.assert_close(got, r2_difference(a[rows], b[rows], y[rows]))
@@ -89,7 +88,7 @@ def test_bootstrap_of_dissimilarities_counts_pairs() -> None:
     a, b, brain = geometries(0, 1.5)
     draws = bootstrap_rsa_difference(a, b, brain, 80, n=5, chunk=2)
     row, column = torch.triu_indices(80, 80, 1)
-    for counts, got in zip(stimulus_counts(80, 5, 0), draws, strict=True):
+    for counts, got in zip(unit_counts(80, 5, 0), draws, strict=True):
         times = (counts[row] * counts[column]).long()
         x, z, y = (ranks(r).repeat_interleave(times) for r in (a, b, brain))
         assert float(got) == pytest.approx(float(pearson(x, y) - pearson(z, y)))

@@ -71,6 +71,27 @@ def test_the_bootstrap_interval_is_scipys() -> None:
     assert bootstrap_ci(values)[0] < low < high < bootstrap_ci(values)[1]
 
 
+def test_values_of_a_unit_are_drawn_together() -> None:
+    own = noise(30, seed=1)
+    copies, unit = own.repeat_interleave(10), torch.arange(30).repeat_interleave(10)
+    # Ten copies of a value say no more than the value; taken as independent they would.
+    assert bootstrap_ci(copies, groups=unit + 7) == pytest.approx(bootstrap_ci(own))
+    low, high = bootstrap_ci(copies)
+    assert high - low < 0.5 * (bootstrap_ci(own)[1] - bootstrap_ci(own)[0])
+    sizes = torch.arange(len(own)) % 3 + 1
+    groups = torch.arange(len(own)).repeat_interleave(sizes)
+    values = own[groups] + 0.1 * noise(len(groups), seed=2)
+    draw = np.random.default_rng(0)
+    means = []
+    for _ in range(4000):
+        chosen = draw.integers(0, len(own), len(own))
+        means.append(np.concatenate([values[groups == g] for g in chosen]).mean())
+    assert bootstrap_ci(values, groups=groups) == pytest.approx(
+        tuple(np.quantile(means, [0.025, 0.975])), abs=0.02
+    )
+    assert bootstrap_ci(values, groups=torch.zeros_like(groups)) == (None, None)
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_units_cannot_be_drawn_from(n: int) -> None:
     assert bootstrap_ci(noise(n)) == (None, None)

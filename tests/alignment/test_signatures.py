@@ -11,14 +11,8 @@ from alignment.dependence import distance_correlation, gaussian_mi, rv2
 from alignment.neighbours import mutual_knn
 from alignment.procrustes import angular_distance
 from alignment.rsa import compare, pearson, ranks, rdm
-from alignment.signatures import (
-    METRICS,
-    all_shifts,
-    matrix_shifts,
-    partial_shifts,
-    rank_signature,
-    similarity,
-)
+from alignment.shifts import matrix_shifts, partial_shifts
+from alignment.signatures import METRICS, all_shifts, ranked_pairs, similarity
 from tests.alignment.test_inference import noise
 
 PLAIN = {
@@ -118,7 +112,7 @@ def test_partial_correlation_is_that_of_residuals() -> None:
     other = rdm(noise(n, 4, seed=9))
     square = torch.zeros(n, n, dtype=torch.float64)
     square[row, column] = square[column, row] = other
-    given = [rank_signature(time), rank_signature(square)]
+    given = [ranked_pairs(time), ranked_pairs(square)]
     signatures = [METRICS["rsa_spearman"].signature(z) for z in (x, y)]
     found = partial_shifts(*signatures, given)
     z = torch.stack([ranks(time[row, column]), ranks(other), torch.ones(len(row))], 1).double()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +17,8 @@ from torch import Tensor
 
 from callbacks.evaluation import EvaluationCallback, hours_per_step
 from callbacks.schedule import Schedule
-from evaluation.benchmark import read_scores
+from evaluation.benchmark import Score, read_scores
+from evaluation.features import Features
 from models.encoder import Frames
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder
 
@@ -93,6 +96,31 @@ def test_random_generators_weights_and_modes_are_left_as_they_were(tmp_path: Pat
     assert draws() == expected
     assert all(torch.equal(before[k], v) for k, v in module.state_dict().items())
     assert all(m.training for m in module.modules())
+
+
+class Quick(MeanBenchmark):
+    """Has a full form that says one thing more."""
+
+    def in_full(self) -> MeanBenchmark:
+        return Full(self.name)
+
+
+class Full(MeanBenchmark):
+    def score(self, features: Mapping[str, Features]) -> list[Score]:
+        rows = super().score(features)
+        return [*rows, *(replace(row, metric="more") for row in rows)]
+
+
+@pytest.mark.parametrize("full_at_end", [True, False])
+def test_the_full_form_is_taken_at_the_last_step(tmp_path: Path, full_at_end: bool) -> None:
+    benchmarks = {"probe/toy": Quick("probe/toy")}
+    examination = callback(tmp_path, benchmarks=benchmarks, full_at_end=full_at_end)
+    module = Restless()
+    examination.on_train_start(trainer(), module)  # type: ignore[arg-type]
+    for step in range(1, 11):
+        examination.on_train_batch_end(trainer(step), module)  # type: ignore[arg-type]
+    more = {row.step for row in read_scores(tmp_path / "scores.jsonl") if row.metric == "more"}
+    assert more == ({10} if full_at_end else set())
 
 
 def test_steps_of_the_schedule_are_visited_once(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from datamodules.brain import brennan2019
-from datamodules.eeg_preprocessing import Preprocessing
+from datamodules.eeg.preprocessing import Preprocessing
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import read_audio
 from datamodules.words import read_textgrid
@@ -201,11 +201,13 @@ def test_brainvision_and_fieldtrip_are_one(root: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no alice at .*10\.7302"):
+    with pytest.raises(FileNotFoundError, match=r"no alice at .*10\.7302.*set ENTRAIN_DATA"):
         brennan2019.alice(tmp_path / "alice")
     table = write_alice(tmp_path, ("S01",))
     (tmp_path / "proc" / "S01.mat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no segment starts of S01 in .*proc/S01\.mat"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no segment starts of S01 in .*proc/S01\.mat.*ENTRAIN_DATA"
+    ):
         brennan2019.alice(tmp_path)
     write_alice_subject(tmp_path, "S01")
     sound = tmp_path / "audio" / "DownTheRabbitHoleFinal_SoundFile2.wav"

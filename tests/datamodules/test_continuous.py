@@ -245,19 +245,29 @@ def test_faults_of_a_table_are_named(root: Path, table: pd.DataFrame, message: s
 
 
 def test_what_is_missing_is_named(root: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no nowhere at .*it holds the EEG recordings"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no nowhere at .*it holds the EEG recordings.*ENTRAIN_DATA"
+    ):
         continuous.responses(root / "nowhere", root / "audio")
-    with pytest.raises(FileNotFoundError, match=r"no recording \(\.fif, .*\) in .*audio"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no recording \(\.fif, .*\) in .*audio.*ENTRAIN_DATA"
+    ):
         continuous.responses(root / "audio", root / "audio")
-    with pytest.raises(FileNotFoundError, match=r"no dora\.fif at .*it is an EEG recording"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no dora\.fif at .*it is an EEG recording.*ENTRAIN_DATA"
+    ):
         continuous.responses([root / "eeg" / "dora.fif"], root / "audio")
     with pytest.raises(ValueError, match="continuous has no subject dora: it has anna, bert"):
         continuous.responses(root / "eeg", root / "audio", subjects=["dora"])
     (root / "audio" / "two.wav").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no two\.wav at .*stimulus of .*events\.tsv"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no two\.wav at .*stimulus of .*events\.tsv.*ENTRAIN_DATA"
+    ):
         continuous.responses(root / "eeg", root / "audio")
     (root / "eeg" / "events.tsv").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no events\.tsv at .*nor anna_events\.tsv"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no events\.tsv at .*nor anna_events\.tsv.*ENTRAIN_DATA"
+    ):
         continuous.responses(root / "eeg", root / "audio")
 
 

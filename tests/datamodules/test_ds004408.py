@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from datamodules.brain import ds004408
-from datamodules.eeg_preprocessing import Preprocessing
+from datamodules.eeg.preprocessing import Preprocessing
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import read_audio
 from tests.datamodules.upstream_eeg import (
@@ -107,9 +107,11 @@ def test_recordings_are_kept(root: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no nowhere at .*ds004408"):
+    with pytest.raises(FileNotFoundError, match=r"no nowhere at .*ds004408.*set ENTRAIN_DATA"):
         ds004408.responses(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=r"no sub-XXX/eeg/.*_eeg\.vhdr \(or \.bdf\) in"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no sub-XXX/eeg/.*_eeg\.vhdr \(or \.bdf\) in .*ENTRAIN_DATA"
+    ):
         ds004408.responses(tmp_path)
     write_ds004408(tmp_path, ["sub-001"], [1])
     with pytest.raises(ValueError, match="ds004408 has no run 7 in"):

@@ -12,7 +12,6 @@ from datamodules.words import (
     Interval,
     Sentence,
     Word,
-    blocks,
     cut_phrases,
     is_content,
     read_textgrid,
@@ -105,8 +104,3 @@ def test_a_sentence_beyond_its_sound_is_refused(tmp_path: Path) -> None:
         stimulus_set("set", [Sentence("s", path, 2.5, 1.0)])
     with pytest.raises(FileNotFoundError, match=r"no b\.wav at .*stimulus of set"):
         stimulus_set("set", [Sentence("s", tmp_path / "b.wav", 2.5, 1.0)])
-
-
-def test_folds_are_contiguous_blocks() -> None:
-    assert blocks(12).tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4]
-    assert blocks(90).bincount().tolist() == [18] * 5

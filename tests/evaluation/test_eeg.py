@@ -3,69 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter1d
 
-from datamodules.sentences import SentenceResponses, as_sentences
-from datamodules.simulated_eeg import CODE_RATE, contiguous_folds, respond, simulated_eeg
-from datamodules.stimuli import Provenance, TimedResponseSet
-from evaluation.benchmark import Score
-from evaluation.eeg import BOTH, FrameAlignment
+from datamodules.sentences import as_sentences
+from datamodules.simulated_eeg import simulated_eeg
+from datamodules.stimuli import TimedResponseSet
+from evaluation.benchmark import Extensible, Score
+from evaluation.eeg import BOTH
 from evaluation.features import Features
-from tests.evaluation.toys import sounds
-
-N, SECONDS, RATE, DIM, LAG = 30, 4, 25, 6, 0.16
-LAYERS = ("shallow", "planted", "deep")
-MADE = Provenance(source="made here", licence="CC0-1.0", simulated=True)
-
-
-def codes(seed: int) -> np.ndarray:
-    """Slow series of every sentence: (sentences, frames, dim) at ``CODE_RATE``."""
-    draw = np.random.default_rng(seed).standard_normal((N, SECONDS * CODE_RATE, DIM))
-    return gaussian_filter1d(draw, 6, axis=1)
-
-
-def people(snr: float, subjects: int = 2, seed: int = 0) -> SentenceResponses:
-    values, positions, names = respond(
-        [*codes(1)], CODE_RATE, subjects, snr, LAG, RATE, 0.4, 1.0, seed
-    )
-    return SentenceResponses(
-        sounds("sentences", [10] * N),
-        values,
-        float(RATE),
-        -0.4,
-        names,
-        tuple(f"s{i}" for i in range(subjects)),
-        contiguous_folds(N, 5),
-        MADE,
-        positions,
-    )
+from tests.evaluation.people import (
+    LAG,
+    LAYERS,
+    MADE,
+    RATE,
+    N,
+    benchmark,
+    codes,
+    layers_of,
+    one,
+    people,
+)
 
 
 @pytest.fixture(scope="module")
 def features() -> dict[str, Features]:
     """A layer of another series, that of the code, and the code in as much noise again."""
     planted, other = codes(1), codes(2)
-    values = dict(zip(LAYERS, (other, planted, planted + 1.5 * codes(3)), strict=True))
-    lengths = torch.full((N,), SECONDS * CODE_RATE)
-    return {
-        name: Features(torch.from_numpy(v).float(), lengths, CODE_RATE, 0.0)
-        for name, v in values.items()
-    }
-
-
-def benchmark(responses: SentenceResponses, **changes: Any) -> FrameAlignment:
-    quick: dict[str, Any] = {"metrics": BOTH, "draws": 99, "window_metrics": ()}
-    return FrameAlignment("eeg/x", responses, **(quick | changes))
-
-
-def one(rows: list[Score], **wanted: object) -> Score:
-    (row,) = [r for r in rows if all(getattr(r, key) == v for key, v in wanted.items())]
-    return row
+    return layers_of(shallow=other, planted=planted, deep=planted + 1.5 * codes(3))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +74,7 @@ def test_every_subject_has_a_row(rows: list[Score]) -> None:
 
 def test_every_tested_value_has_the_band_of_its_surrogates(rows: list[Score]) -> None:
     for row in rows:
-        if row.layer == "selected" or row.subject or row.metric.startswith("null_"):
+        if row.layer not in LAYERS or row.subject or row.metric.startswith("null_"):
             continue
         same = {"layer": row.layer, "window": row.window, "subject": ""}
         band = one(rows, metric=f"null_{row.metric}", **same)
@@ -154,8 +121,8 @@ def test_order_of_sentences_and_subjects_does_not_matter(features: dict[str, Fea
     a, b = benchmark(y, **only).score(features), benchmark(other, **only).score(moved)
     for row in a:
         if row.p is None and not row.metric.startswith(("null_", "excess_")):
-            same = {"metric": row.metric, "layer": row.layer, "window": row.window}
-            twin = one(b, subject=row.subject, **same)
+            fields = ("metric", "layer", "window", "subject", "target")
+            twin = one(b, **{name: getattr(row, name) for name in fields})
             assert row.value == pytest.approx(twin.value, abs=1e-6)
 
 
@@ -176,6 +143,39 @@ def test_sounds_of_one_length_are_sentences_too(features: dict[str, Features]) -
     assert float(best.window) == pytest.approx(LAG, abs=1.01 / RATE)
     deaf = [r for r in rows if r.metric == "lag_rsa_spearman" and r.layer == "shallow"]
     assert min(r.p for r in deaf if r.p is not None) > 0.05
+
+
+def test_the_full_form_says_the_same_and_more(features: dict[str, Features]) -> None:
+    quick = benchmark(people(0.5), draws=19)
+    assert isinstance(quick, Extensible)
+    rows, more = quick.score(features), quick.in_full().score(features)
+    values = {_place(row): row.value for row in more}
+    assert len(values) == len(more) > 2 * len(rows)
+    for row in rows:
+        assert values[_place(row)] == row.value
+    kinds = {row.metric.split("_")[0] for row in more}
+    assert {"map", "window", "tnc", "mediation", "peak", "ceiling", "gaussian"} <= kinds
+    assert "word" not in kinds
+    # The quick one is what it was.
+    assert [_place(row) for row in quick.score(features)] == [_place(row) for row in rows]
+
+
+def _place(row: Score) -> tuple[str, ...]:
+    return row.metric, row.layer, row.target, row.window, row.subject
+
+
+def test_windows_begin_with_the_sentence(features: dict[str, Features]) -> None:
+    """Later pieces of a sentence say nothing about the time from its onset."""
+    y = people(0.5, subjects=1)
+    short = benchmark(y, metrics=(), lag_metrics=(), window_metrics=("rsa_pearson",))
+    longer = benchmark(
+        y, metrics=(), lag_metrics=(), window_metrics=("rsa_pearson",), piece_seconds=1.5
+    )
+    first, second = ({_place(r): r.value for r in b.score(features)} for b in (short, longer))
+    raw = [place for place in first if place[0] == "window_rsa_pearson" and place[3]]
+    assert len(raw) > 40
+    for place in raw:
+        assert second[place] == pytest.approx(first[place], abs=1e-9)
 
 
 def test_what_cannot_be_scored_says_why(features: dict[str, Features]) -> None:

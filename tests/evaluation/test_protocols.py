@@ -164,6 +164,7 @@ def test_layers_contribute_what_was_planted(
         assert {r.layer for r in rows if r.metric == metric} == set(LAYERS)
 
 
+@pytest.mark.slow
 def test_choosing_among_layers_of_noise(measured: ResponseSet) -> None:
     """Splits share sounds, so that the held-out choice overstates noise too, but less."""
     noise = {f"layer.{k}": Features(normal(100 + k, N, 5)) for k in range(15)}

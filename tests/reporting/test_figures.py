@@ -202,3 +202,15 @@ def test_many_targets_stay_grey_and_unnamed() -> None:
     (panel,) = panels(score_table(rows))
     assert [name for _, name, _ in panel.labels()] == ["step 0", "mean"]
     assert len(panel.lines) == 42
+
+
+def test_layer_maps_of_a_benchmark_with_surrogates_are_drawn(tmp_path: Path) -> None:
+    base = {"benchmark": "eeg/a", "step": 0, "encoder": "e"}
+    rows = [
+        base | {"metric": metric, "layer": layer, "value": 0.1}
+        for metric in ("rsa", "null_rsa", "excess_rsa")
+        for layer in ("a", "b", "selected")
+        if (metric == "excess_rsa") <= (layer == "selected")
+    ]
+    figures.layer_step_png(score_table(rows), tmp_path / "layers.png")
+    assert (tmp_path / "layers.png").read_bytes().startswith(b"\x89PNG")

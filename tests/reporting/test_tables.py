@@ -4,36 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from rich.console import Console
 
 from reporting import tables
-from reporting.tables import headlines, log_keys, score_table, trajectory_table
+from reporting.tables import headlines, log_keys, score_table, throughout, trajectory_table
 
 FMRI = {"benchmark": "fmri/nh2015", "metric": "r2", "encoder": "ours", "fingerprint": "f"}
 PROBE = {"benchmark": "probe/fsdd", "metric": "linear_accuracy", "encoder": "ours"}
 
 
-def _fmri(step: int | None, **values: tuple[float, float]) -> list[dict[str, object]]:
+def fmri_rows(step: int | None, **values: tuple[float, float]) -> list[dict[str, object]]:
     """Rows of two targets for each layer: ``layer=(pitch, speech)``."""
     return [
         FMRI | {"step": step, "layer": layer, "target": target, "value": value, "ceiling": 0.9}
         for layer, pair in values.items()
         for target, value in zip(("pitch", "speech"), pair, strict=True)
     ]
-
-
-def _console() -> Console:
-    return Console(file=StringIO(), width=100, force_terminal=False)
-
-
-def _shown(console: Console) -> str:
-    assert isinstance(console.file, StringIO)
-    return console.file.getvalue()
 
 
 def test_the_columns_are_the_fields_of_a_score() -> None:
@@ -81,14 +70,14 @@ def test_a_row_must_be_a_mapping_or_dataclass() -> None:
 
 
 def test_the_headline_is_the_best_layer_by_the_mean_over_targets() -> None:
-    rows = _fmri(0, low=(0.6, 0.0), middle=(0.4, 0.5), deep=(0.1, 0.7))
+    rows = fmri_rows(0, low=(0.6, 0.0), middle=(0.4, 0.5), deep=(0.1, 0.7))
     (row,) = headlines(score_table(rows)).to_dict("records")
     assert (row["layer"], row["value"], row["ceiling"]) == ("middle", pytest.approx(0.45), 0.9)
     assert pd.isna(row["ci_low"])
 
 
 def test_a_layer_selected_on_heldout_data_is_the_headline_although_lower() -> None:
-    rows = _fmri(0, low=(0.6, 0.6))
+    rows = fmri_rows(0, low=(0.6, 0.6))
     chosen = FMRI | {"layer": "selected", "value": 0.4, "step": 0, "ci_low": 0.3, "ci_high": 0.5}
     (row,) = headlines(score_table([*rows, chosen])).to_dict("records")
     assert (row["layer"], row["value"]) == ("selected", 0.4)
@@ -97,7 +86,7 @@ def test_a_layer_selected_on_heldout_data_is_the_headline_although_lower() -> No
 
 
 def test_aggregates_and_windows_are_not_averaged_with_their_parts() -> None:
-    rows = _fmri(0, low=(0.2, 0.4))
+    rows = fmri_rows(0, low=(0.2, 0.4))
     whole = FMRI | {"layer": "low", "value": 0.7, "step": 0}
     assert headlines(score_table([*rows, whole]))["value"].tolist() == [0.7]
     windows = [PROBE | {"layer": "a", "window": w, "value": v} for w, v in (("", 0.5), ("w", 0.9))]
@@ -127,7 +116,7 @@ def test_the_lowest_layer_is_best_where_lower_is_better() -> None:
 
 
 def test_logger_keys_put_brain_benchmarks_under_align() -> None:
-    rows = _fmri(7, low=(0.6, 0.0), deep=(0.4, 0.5))
+    rows = fmri_rows(7, low=(0.6, 0.0), deep=(0.4, 0.5))
     rows += [PROBE | {"layer": "deep", "value": 0.8, "step": 7}]
     assert log_keys(score_table(rows)) == pytest.approx(
         {
@@ -149,14 +138,14 @@ def test_logger_keys_of_many_targets_are_their_mean() -> None:
 
 
 def test_logger_keys_of_two_steps_are_refused() -> None:
-    rows = _fmri(0, low=(0.1, 0.1)) + _fmri(5, low=(0.1, 0.1))
+    rows = fmri_rows(0, low=(0.1, 0.1)) + fmri_rows(5, low=(0.1, 0.1))
     with pytest.raises(ValueError, match="one step is logged at a time"):
         log_keys(score_table(rows))
 
 
 def test_a_trajectory_has_its_start_best_and_end() -> None:
-    rows = _fmri(20, a=(0.2, 0.3), b=(0.1, 0.1)) + _fmri(0, a=(0.1, 0.1), b=(0.2, 0.2))
-    rows += _fmri(10, a=(0.5, 0.5), b=(0.1, 0.1))
+    rows = fmri_rows(20, a=(0.2, 0.3), b=(0.1, 0.1)) + fmri_rows(0, a=(0.1, 0.1), b=(0.2, 0.2))
+    rows += fmri_rows(10, a=(0.5, 0.5), b=(0.1, 0.1))
     (row,) = trajectory_table(score_table(rows)).to_dict("records")
     assert (row["start"], row["start_layer"]) == (pytest.approx(0.2), "b")
     assert (row["best"], row["best_step"], row["best_layer"]) == (0.5, 10, "a")
@@ -165,66 +154,29 @@ def test_a_trajectory_has_its_start_best_and_end() -> None:
 
 def test_a_trajectory_without_step_0_or_without_steps_has_no_gain() -> None:
     for step in (10, None):
-        (row,) = trajectory_table(score_table(_fmri(step, a=(0.1, 0.3)))).to_dict("records")
+        (row,) = trajectory_table(score_table(fmri_rows(step, a=(0.1, 0.3)))).to_dict("records")
         assert row["end"] == pytest.approx(0.2)
         assert pd.isna(row["start"])
         assert pd.isna(row["gain"])
 
 
 def test_a_step_scored_twice_counts_once_and_two_encoders_are_refused() -> None:
-    earlier = [row | {"fingerprint": "old"} for row in _fmri(0, a=(0.9, 0.9))]
-    table = score_table(earlier + _fmri(0, a=(0.1, 0.1)))
+    earlier = [row | {"fingerprint": "old"} for row in fmri_rows(0, a=(0.9, 0.9))]
+    table = score_table(earlier + fmri_rows(0, a=(0.1, 0.1)))
     assert trajectory_table(table)["end"].tolist() == pytest.approx([0.1])
     other = [row | {"encoder": "theirs"} for row in earlier]
     with pytest.raises(ValueError, match="several encoders"):
-        trajectory_table(score_table(other + _fmri(0, a=(0.1, 0.1))))
+        trajectory_table(score_table(other + fmri_rows(0, a=(0.1, 0.1))))
 
 
-def test_the_terminal_shows_a_trajectory_within_100_columns() -> None:
-    rows = _fmri(0, a=(0.1, 0.3)) + _fmri(12000, a=(0.4, 0.6))
-    rows += [FMRI | {"benchmark": "fmri/simulated", "layer": "a", "value": 0.1, "simulated": True}]
-    console = _console()
-    tables.print_trajectory(score_table(rows), console)
-    text = _shown(console)
-    for part in ("fmri/nh2015", "0.200", "0.500", "step 12,000", "+0.300", "r2, simulated"):
-        assert part in text
-    assert max(map(len, text.splitlines())) <= 100
-
-
-def test_the_terminal_shows_scores_and_failures() -> None:
-    console = _console()
-    failures = [{"benchmark": "eeg/x", "error": "expected [n, d]"}]
-    rows = [PROBE | {"layer": "deep", "value": 0.8, "n": 300, "seconds": 1.25, "simulated": True}]
-    tables.print_scores(score_table(rows), failures, console)
-    text = _shown(console)
-    for part in ("probe/fsdd (simulated)", "deep", "0.800", "300", "1.2"):
-        assert part in text
-    assert "eeg/x failed: expected [n, d]" in text
-
-
-def test_the_terminal_shows_intervals_and_p_values_where_there_are_some() -> None:
-    rows = [
-        FMRI | {"layer": "selected", "value": 0.1, "ci_low": -0.02, "ci_high": 0.2, "p": p}
-        for p in (0.0001, 0.2)
-    ]
-    rows[1]["metric"] = "rsa"
-    console = _console()
-    tables.print_scores(score_table(rows), (), console)
-    text = _shown(console)
-    for part in ("95 % interval", "-0.020 … 0.200", "< .001", "0.200"):
-        assert part in text
-    tables.print_scores(
-        score_table([PROBE | {"layer": "a", "value": 0.8}]), (), plain := _console()
-    )
-    assert "interval" not in _shown(plain)
-
-
-def test_the_terminal_tells_several_encoders_apart_and_bears_no_scores() -> None:
-    console = _console()
-    rows = [PROBE | {"layer": "a", "value": 0.8, "encoder": name} for name in ("ours", "theirs")]
-    tables.print_scores(score_table(rows), (), console)
-    tables.print_scores(score_table([]), (), console)
-    tables.print_trajectory(score_table([]), console)
-    text = _shown(console)
-    assert "theirs" in text
-    assert "No scores yet." in text
+def test_metrics_of_the_last_step_alone_are_no_trajectory() -> None:
+    rows = fmri_rows(0, a=(0.1, 0.3)) + fmri_rows(10, a=(0.2, 0.4))
+    more = [row | {"metric": "kendall"} for row in fmri_rows(10, a=(0.2, 0.4))]
+    table = score_table([*rows, *more, *(row | {"benchmark": "eeg/x"} for row in more)])
+    shown = trajectory_table(table)
+    assert set(zip(shown["benchmark"], shown["metric"], strict=True)) == {
+        ("fmri/nh2015", "r2"),
+        ("eeg/x", "kendall"),
+    }
+    elsewhere = score_table(row | {"step": None} for row in [*rows[:2], *more])
+    assert len(throughout(elsewhere)) == len(elsewhere)

@@ -1,0 +1,97 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Literal
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reporting.tables import above_surrogates, as_row, headlines, number, p_text, trajectory_table
+
+WIDTH_OF_FILES = 120
+"""Columns where the output is no terminal."""
+
+
+def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> None:
+    """Show :func:`trajectory_table` on the terminal."""
+    table = Table(title="Trajectory (mean over targets, best layer)", title_justify="left")
+    for name in ("benchmark", "step 0", "best", "end", "gain", "ceiling"):
+        side: Literal["left", "right"] = "left" if name == "benchmark" else "right"
+        table.add_column(name, justify=side, overflow="fold")
+    for row in trajectory_table(scores).itertuples():
+        note = f"{row.metric}, simulated" if row.simulated else row.metric
+        when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, "
+        table.add_row(
+            _cell(row.benchmark, note),
+            _cell(number(row.start), row.start_layer),
+            _cell(number(row.best), f"{when}{row.best_layer}"),
+            _cell(number(row.end), row.end_layer),
+            number(row.gain, signed=True),
+            number(row.ceiling),
+        )
+    (console or _console()).print(table if table.rows else "No scores yet.")
+
+
+def _cell(value: str, note: str) -> str:
+    return f"{escape(value)}\n[dim]{escape(note)}[/dim]"
+
+
+def print_scores(
+    scores: pd.DataFrame, failures: Iterable[object] = (), console: Console | None = None
+) -> None:
+    """Show the headline of every benchmark, and every failure with its reason, in red.
+
+    Of metrics with surrogates, what lies above these.
+    Encoder, interval and p-value have a column where some row has more than one, or one.
+    """
+    console = console or _console()
+    heads = above_surrogates(headlines(scores))
+    columns = {
+        "encoder": [_origin(row) for row in heads.itertuples()],
+        "benchmark": heads["label"],
+        "metric": heads["metric"],
+        "best layer": heads["layer"],
+        "value": map(number, heads["value"]),
+        "95 % interval": [_interval(*bounds) for bounds in heads[["ci_low", "ci_high"]].to_numpy()],
+        "p": map(p_text, heads["p"]),
+        "ceiling": map(number, heads["ceiling"]),
+        "n": ["–" if pd.isna(n) else f"{n:,}" for n in heads["n"]],
+        "seconds": ["–" if pd.isna(x) else f"{x:.1f}" for x in heads["seconds"]],
+    }
+    absent = {
+        "encoder": len(heads[["encoder", "step"]].drop_duplicates()) < 2,
+        "95 % interval": heads["ci_low"].isna().all(),
+        "p": heads["p"].isna().all(),
+    }
+    shown = {name: values for name, values in columns.items() if not absent.get(name)}
+    table = Table()
+    for name in shown:
+        table.add_column(name, overflow="fold")
+    for cells in zip(*shown.values(), strict=True):
+        table.add_row(*map(escape, cells))
+    if table.rows:
+        console.print(table)
+    for name in scores.loc[~scores["benchmark"].isin(heads["benchmark"]), "benchmark"].unique():
+        count = int((scores["benchmark"] == name).sum())
+        console.print(escape(f"{name}: {count:,} rows without a headline, shown in figures only"))
+    for failure in map(as_row, failures):
+        subject = failure.get("benchmark") or failure.get("encoder") or "unknown"
+        text = escape(f"{subject} failed: {failure.get('error')}")
+        console.print(f"[red]{text}[/red]", highlight=False)
+
+
+def _origin(row) -> str:  # type: ignore[no-untyped-def]
+    return row.encoder if pd.isna(row.step) else f"{row.encoder} step {row.step:,}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if pd.isna(low) else f"{low:.3f} … {high:.3f}"
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)

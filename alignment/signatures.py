@@ -29,7 +29,7 @@ from alignment.kernels import (
 from alignment.neighbours import neighbour_graph
 from alignment.procrustes import shape
 from alignment.rsa import dissimilarities, ranks
-from alignment.shifts import column_shifts, matrix_shifts
+from alignment.shifts import column_shifts, matrix_shifts, partial_shifts
 
 Family = Literal["rank geometry", "geometry", "dependence", "neighbourhood"]
 NEIGHBOURS = 10
@@ -45,9 +45,9 @@ class Metric:
     ----------
     family : str
         What kind of likeness it measures.
-    kind : {"matrix", "basis", "signs"}
-        Whether a signature is an n x n matrix, n rows of columns, or dissimilarities whose order
-        is compared.
+    kind : {"matrix", "partial", "basis", "signs"}
+        Whether a signature is an n x n matrix, one whose product is taken given ``|i - j|``, n
+        rows of columns, or dissimilarities whose order is compared.
     signature : callable
         From a series (…, n, p) to its signature, scaled so that products need no further scale.
     finish : callable
@@ -59,11 +59,16 @@ class Metric:
     """
 
     family: Family
-    kind: Literal["matrix", "basis", "signs"]
+    kind: Literal["matrix", "partial", "basis", "signs"]
     signature: Callable[[Tensor], Tensor]
     finish: Callable[[Tensor, int], Tensor] = lambda product, n: product
     debiased: bool = False
     symmetric: bool = True
+
+    @property
+    def linear(self) -> bool:
+        """Whether a mean of statistics is the statistic of the mean of :func:`flat` signatures."""
+        return self.kind in ("matrix", "signs") and self.finish is not _root
 
 
 def similarity(
@@ -86,9 +91,27 @@ def product(metric: Metric, a: Tensor, b: Tensor, n: int) -> Float[Tensor, "a b"
     """Statistics from signatures."""
     if metric.kind == "basis":
         return metric.finish(torch.einsum("anp,bnq->abpq", a, b), n)
+    if metric.kind == "partial":
+        z = time_apart(n, a).flatten()
+        through, left = a.flatten(1) @ z, b.flatten(1) @ z
+        rest = (1 - through.square())[:, None] * (1 - left.square())
+        return (a.flatten(1) @ b.flatten(1).T - through[:, None] * left) / rest.sqrt()
     if metric.kind == "signs":
         a, b = order_signs(a), order_signs(b)
     return metric.finish(a.flatten(1) @ b.flatten(1).T, n)
+
+
+def flat(metric: Metric, a: Tensor) -> Float[Tensor, "a m"]:
+    """Signatures as vectors with the same products; of kinds ``matrix`` and ``signs``."""
+    if metric.kind == "signs":
+        return order_signs(a)
+    if not metric.symmetric:
+        return a.flatten(1)
+    n = a.shape[-1]
+    row, column = torch.triu_indices(n, n, device=a.device)
+    # What stands above the diagonal stands below it too.
+    weight = (1 + (row != column).to(a)).sqrt()
+    return a[:, row, column] * weight
 
 
 def shift_products(metric: Metric, a: Tensor, b: Tensor) -> Float[Tensor, "a b n"]:
@@ -96,6 +119,8 @@ def shift_products(metric: Metric, a: Tensor, b: Tensor) -> Float[Tensor, "a b n
     n = a.shape[1]
     if metric.kind == "matrix":
         return metric.finish(matrix_shifts(a, b, metric.symmetric), n)
+    if metric.kind == "partial":
+        return partial_shifts(a, b, [time_apart(n, a)])
     if metric.kind == "basis":
         return metric.finish(column_shifts(a, b), n)
     return metric.finish(_sign_shifts(a, b), n)
@@ -111,6 +136,12 @@ def ranked_pairs(d: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
     ordered = ranks(values).to(d.dtype)
     # Ranks of what is not a number would look like any others.
     return _centred_pairs(ordered.where(~values.isnan().any(-1, keepdim=True), torch.nan), d)
+
+
+def time_apart(n: int, like: Tensor) -> Float[Tensor, "n n"]:
+    """:func:`ranked_pairs` of ``|i - j|``, of the type and device of ``like``."""
+    i = torch.arange(n, dtype=like.dtype, device=like.device)
+    return ranked_pairs((i - i[:, None]).abs())
 
 
 def _plain_pairs(d: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
@@ -248,6 +279,7 @@ def _compared(d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 METRICS: dict[str, Metric] = {
     "rsa_spearman": Metric("rank geometry", "matrix", partial(_geometry, ranked_pairs)),
+    "rsa_partial": Metric("rank geometry", "partial", partial(_geometry, ranked_pairs)),
     "kendall": Metric("rank geometry", "signs", _dissimilarity),
     "rsa_pearson": Metric("geometry", "matrix", partial(_geometry, _plain_pairs)),
     "procrustes": Metric("geometry", "basis", _shape, _nearness),

@@ -20,6 +20,7 @@ import rsatoolbox
 import torch
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.signatures import METRICS
@@ -85,6 +86,17 @@ def rsa(method: str) -> Pair:
     return value
 
 
+def ranked(x: np.ndarray) -> np.ndarray:
+    """Ranks of 1 - Pearson between all pairs of rows."""
+    return rankdata(1 - np.corrcoef(x)[np.triu_indices(len(x), 1)])
+
+
+def given_time(ranks: np.ndarray, y: np.ndarray) -> float:
+    row, column = np.triu_indices(len(y), 1)
+    r = np.corrcoef([ranks, ranked(y), rankdata(column - row)])
+    return float((r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2)))
+
+
 def cca(x: np.ndarray, y: np.ndarray) -> float:
     basis = np.linalg.qr(y - y.mean(0))[0]
     rho = np.linalg.svd(x.T @ basis, compute_uv=False).clip(0, 1 - 1e-12)
@@ -124,6 +136,7 @@ def near(x: np.ndarray) -> np.ndarray:
 
 PEERS: dict[str, tuple[str, Callable[[np.ndarray], object], Pair]] = {
     "rsa_spearman": ("rsatoolbox", rdm, rsa("spearman")),
+    "rsa_partial": ("NumPy", ranked, given_time),
     "kendall": ("rsatoolbox", rdm, rsa("tau-a")),
     "rsa_pearson": ("rsatoolbox", rdm, rsa("corr")),
     "procrustes": ("NumPy", scaled, procrustes),

@@ -1,7 +1,8 @@
 """How often each null hypothesis is rejected where nothing is to be found.
 
-``python bench/false_positives.py --all --nulls mismatch circular`` draws features and responses
-that know nothing of each other, with the memory that frames and EEG have, and counts p <= .05.
+``python bench/false_positives.py --metrics all --nulls mismatch circular`` draws features and
+responses that know nothing of each other, with the memory that frames and EEG have, and counts
+p <= .05.
 """
 
 from __future__ import annotations
@@ -97,10 +98,10 @@ def rate(null: str, name: str, kind: str, runs: int, first: int = 0) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--all", action="store_true", help="every metric, not one of each family")
+    parser.add_argument("--metrics", nargs="+", default=QUICK, choices=[*METRICS, "all"])
     parser.add_argument("--nulls", nargs="+", default=NULLS, choices=NULLS)
     options = parser.parse_args()
-    names: Sequence[str] = [*METRICS] if options.all else QUICK
+    names: Sequence[str] = [*METRICS] if "all" in options.metrics else options.metrics
     table = Table(title=f"p <= .05 in {options.runs} runs without an effect", title_justify="left")
     columns = [(null, kind) for null in options.nulls for kind in NOISES]
     for column in ("metric", *(f"{null}, {kind}" for null, kind in columns)):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -14,12 +16,22 @@ from datamodules.sentences import SentenceResponses
 from evaluation.benchmark import Score
 from evaluation.depth import ceiling, depth_rows
 from evaluation.features import Features
-from evaluation.pieces import Cutter
+from evaluation.pieces import Cutter, TooShort
 from evaluation.prosody import Prosody, contrast_rows, sharing_rows
 from evaluation.scalp import map_rows
-from evaluation.surrogates import AgainstSurrogates, Draws, Series, circular, mismatched
-from evaluation.time_rows import TimeRows, with_p
-from evaluation.words import AFTER, word_rows
+from evaluation.surrogates import (
+    AgainstSurrogates,
+    Draws,
+    Memory,
+    Series,
+    Span,
+    circular,
+    mismatched,
+)
+from evaluation.time_rows import People, TimeRows, with_p
+from evaluation.words import AFTER, BASELINE, word_rows
+
+log = logging.getLogger(__name__)
 
 ALL = tuple(METRICS)
 BOTH = ("rsa_spearman", "cka_debiased")
@@ -136,6 +148,7 @@ class FrameAlignment:
         by_word = round(word_piece_seconds * rate), round(AFTER * rate)
         self.word_cutter = Cutter(name, responses, components, *by_word)
         self.prosody = Prosody(responses.stimuli)
+        self._memory: dict[str, Memory] = {name: {} for name in METRICS}
         self._ceilings: dict[tuple[str, tuple[int, ...]], tuple[float, float] | None] = {}
 
     def in_full(self) -> FrameAlignment:
@@ -149,7 +162,8 @@ class FrameAlignment:
         if self.surrogates == "mismatch":
             other.window_metrics, other.prosody_metrics = BOTH, DEBIASED
             other.map_metrics = () if self.responses.positions is None else BOTH
-            other.word_metrics = () if self.responses.words is None else BOTH
+            known = self.responses.words is not None and self.responses.start <= BASELINE[0]
+            other.word_metrics = BOTH if known else ()
         return other
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
@@ -164,7 +178,8 @@ class FrameAlignment:
         later = {name: self._tested(series, name, self.lags) for name in METRICS if name in delayed}
         times = [f"{lag / self.responses.rate:.2f}" for lag in self.lags]
         for name in self.lag_metrics:
-            yield from rows.timed(f"lag_{name}", layers, later[name], times)
+            people = self._people(name, series, series.spans(self.lags))
+            yield from rows.timed(f"lag_{name}", layers, later[name], times, people)
         yield from self._window_rows(series.keep(series.position == 0), layers)
         for name in self.map_metrics:
             yield from map_rows(rows, name, series, later[name], self.lags, self.draws)
@@ -210,14 +225,19 @@ class FrameAlignment:
         rows = TimeRows(self.name, self.responses, series.sentence)
         spans = series.windows(self.width, starts)
         for name in self.window_metrics:
-            found = mismatched(METRICS[name], series, self.draws, spans)
-            yield from rows.timed(f"window_{name}", layers, found, middles)
+            found = mismatched(METRICS[name], series, self.draws, spans, False, self._memory[name])
+            people = self._people(name, series, spans)
+            yield from rows.timed(f"window_{name}", layers, found, middles, people)
 
     def _word_rows(self, features: Mapping[str, Features]) -> Iterator[Score]:
         if not self.word_metrics:
             return
         assert self.responses.words is not None
-        series = self.word_cutter.cut(features)
+        try:
+            series = self.word_cutter.cut(features)
+        except TooShort as error:
+            log.warning("%s: words are left out (word_piece_seconds)", error)
+            return
         rows = TimeRows(self.name, self.responses, series.sentence)
         words, layers = self.responses.words, [*features]
         yield from word_rows(rows, self.word_metrics, series, words, layers, self.draws)
@@ -225,4 +245,11 @@ class FrameAlignment:
     def _tested(self, series: Series, name: str, lags: Sequence[int]) -> AgainstSurrogates:
         if self.surrogates == "circular":
             return circular(METRICS[name], series, self.draws, lags)
-        return mismatched(METRICS[name], series, self.draws, series.spans(lags))
+        alone, spans = len(lags) == 1, series.spans(lags)
+        return mismatched(METRICS[name], series, self.draws, spans, alone, self._memory[name])
+
+    def _people(self, name: str, series: Series, spans: Sequence[Span]) -> People | None:
+        """Every subject at one lag or window, where all of them hold the mean over subjects."""
+        if self.surrogates == "circular" or len(self.responses.subjects) == 1:
+            return None
+        return lambda k: mismatched(METRICS[name], series, replace(self.draws, count=1), [spans[k]])

@@ -19,6 +19,10 @@ FEWEST = 4
 """Least number of pieces of one position, which take each other's responses."""
 
 
+class TooShort(ValueError):
+    """Too few sentences are as long as a piece."""
+
+
 class Cutter:
     """Brings features and responses to the same times and components, and cuts them.
 
@@ -75,7 +79,9 @@ class Cutter:
         Raises
         ------
         ValueError
-            For layers without frames, or fewer than four sentences that are long enough.
+            For layers without frames.
+        TooShort
+            For fewer than four sentences that are long enough.
         """
         rate, folds = self.responses.rate, self.responses.folds
         for layer, feature in features.items():
@@ -118,7 +124,7 @@ class Cutter:
     def _report(self, sentences: list[int]) -> None:
         seconds = self.length / self.responses.rate
         if len(sentences) < FEWEST:
-            raise ValueError(
+            raise TooShort(
                 f"{self.name}: {len(sentences)} sentences of {seconds:.2f} s or more, "
                 f"expected at least {FEWEST}: set piece_seconds lower"
             )

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from alignment.nulls import draw_shifts, share_of_draws
-from alignment.signatures import Metric, product, shift_products
+from alignment.signatures import Metric, flat, product, shift_products
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,8 @@ class Series:
 class AgainstSurrogates:
     """Observed statistics, and means over sentences and subjects under the null hypothesis.
 
+    Where only the mean over subjects was asked for, it stands for one subject.
+
     Attributes
     ----------
     observed : tensor of shape (pieces, layers, subjects, lags)
@@ -173,31 +175,89 @@ class AgainstSurrogates:
         return self.null.sum(0) / len(self.folds)
 
 
+Memory = dict[tuple[object, ...], Tensor]
+"""Mean signatures of responses by span and pieces, which are the same for every encoder."""
+REMEMBERED = 80_000_000
+"""Numbers that a memory holds at most."""
+
+
 def mismatched(
-    metric: Metric, series: Series, draws: Draws, spans: Sequence[Span]
+    metric: Metric,
+    series: Series,
+    draws: Draws,
+    spans: Sequence[Span],
+    by_subject: bool = True,
+    memory: Memory | None = None,
 ) -> AgainstSurrogates:
     """Surrogates pair every sentence with the response to another one.
 
     What each series is by itself stays, its trend over the sentence and the response to an onset
     too: pieces are paired with pieces of the same position. One product gives all pairs; the
     draws pick from them, the same for every layer, span, subject and metric.
+
+    Parameters
+    ----------
+    by_subject : bool
+        Otherwise only the mean over subjects is given, as if of one: much faster for metrics that
+        are linear in their signatures.
+    memory : dict, optional
+        Of this metric: keeps mean signatures of responses for the next encoder.
     """
-    collect = Collector(series, draws, len(spans), len(series.x[0]))
-    largest = len(series.x) * max(length for _, _, length in spans) ** 2
-    for layers in torch.arange(len(series.x[0])).split(max(1, HELD // largest)):
-        ready: dict[int, Tensor] = {}
+    collect = Collector(series, draws, len(spans), len(series.x[0]), by_subject)
+    at_once = max(1, HELD // (len(series.x) * max(length for _, _, length in spans) ** 2))
+    for layers in torch.arange(len(series.x[0])).split(at_once):
+        x: list[Tensor] = []
         for k, (first, start, length) in enumerate(spans):
-            if k and (first, length) != spans[k - 1][::2]:
-                ready.clear()
-            responses = torch.stack([y[:, start : start + length] for y in series.y], 1)
-            brains = [metric.signature(one) for one in responses]
-            for j in layers.tolist():
-                if j not in ready:
-                    x = torch.stack([sentence[j][first : first + length] for sentence in series.x])
-                    ready[j] = metric.signature(x)
-                pairs = torch.stack([product(metric, ready[j], b, length) for b in brains])
-                collect.pairs(pairs, j, k)
+            if not x or (first, length) != spans[k - 1][::2]:
+                x = [metric.signature(_cut(series, j, first, length)) for j in layers.tolist()]
+                flats = [flat(metric, one) for one in x] if metric.linear else []
+            if metric.linear:
+                brains = _Brains(metric, series, (start, length), at_once, memory)
+                collect.vectors(metric, torch.stack(flats, 1), brains, layers, k)
+                continue
+            signatures = [metric.signature(one) for one in _heard(series, start, length)]
+            for j, one in zip(layers.tolist(), x, strict=True):
+                pairs = torch.stack([product(metric, one, y, length) for y in signatures])
+                collect.pairs(pairs if by_subject else pairs.mean(0, keepdim=True), j, k)
     return collect.result()
+
+
+def _cut(series: Series, layer: int, first: int, length: int) -> Float[Tensor, "n times dim"]:
+    return torch.stack([piece[layer][first : first + length] for piece in series.x])
+
+
+def _heard(series: Series, start: int, length: int) -> Float[Tensor, "subjects n times dim"]:
+    return torch.stack([y[:, start : start + length] for y in series.y], 1)
+
+
+@dataclass(frozen=True)
+class _Brains:
+    """Signatures of the responses in one span, as vectors."""
+
+    metric: Metric
+    series: Series
+    span: tuple[int, int]
+    at_once: int
+    memory: Memory | None
+
+    def people(self) -> Iterator[Float[Tensor, "n some m"]]:
+        """Of some subjects after the others."""
+        for some in _heard(self.series, *self.span).split(self.at_once):
+            signatures = [self.metric.signature(one) for one in some]
+            yield torch.stack([flat(self.metric, one) for one in signatures], 1)
+
+    def mean(self) -> Float[Tensor, "n m"]:
+        """Over subjects."""
+        pieces = zip(self.series.sentence.tolist(), self.series.position.tolist(), strict=True)
+        memory, key = {} if self.memory is None else self.memory, (self.span, *pieces)
+        if key in memory:
+            return memory[key]
+        total = sum(some.sum(1) for some in self.people())
+        assert isinstance(total, Tensor)
+        found = total / len(self.series.y[0])
+        if sum(known.numel() for known in memory.values()) + found.numel() <= REMEMBERED:
+            memory[key] = found
+        return found
 
 
 def circular(
@@ -230,15 +290,18 @@ def circular(
 class Collector:
     """Room for what is observed and for the sums of what the surrogates give."""
 
-    def __init__(self, series: Series, draws: Draws, lags: int, layers: int) -> None:
-        count, people = len(series.x), len(series.y[0])
+    def __init__(
+        self, series: Series, draws: Draws, lags: int, layers: int, by_subject: bool = True
+    ) -> None:
+        count, people = len(series.x), len(series.y[0]) if by_subject else 1
+        self.by_subject = by_subject
         names, self.folds = series.folds.unique(return_inverse=True)
         self.observed = torch.empty(count, layers, people, lags, dtype=torch.float64)
         self.level = torch.empty_like(self.observed)
         self.null = torch.zeros(len(names), draws.count, layers, lags, dtype=torch.float64)
         self.every, self.same = torch.arange(count), series.same()
         self.responses = self.same.sum(1).long()
-        self.partner = series.partners(draws)
+        self.partner, self.alike = series.partners(draws), [*series.alike()]
 
     def pairs(self, pairs: Float[Tensor, "subjects n n"], layer: int, lag: int) -> None:
         """Take in the statistics of every piece's frames with the response to every piece."""
@@ -255,6 +318,31 @@ class Collector:
         self.level[own, layer, :, lag] = (pairs * self.same[own]).sum(-1).T / self.responses[
             own, None
         ]
+
+    def vectors(
+        self,
+        metric: Metric,
+        x: Float[Tensor, "n layers m"],
+        brains: _Brains,
+        layers: Int[Tensor, " layers"],
+        lag: int,
+    ) -> None:
+        """As :meth:`pairs` of every layer, for metrics that are linear in their signatures.
+
+        Draws need the mean over subjects alone, and a level the mean over pieces: all pairs are
+        multiplied once, not once a subject.
+        """
+        n, mean = brains.span[1], brains.mean()
+        mine, first = slice(int(layers[0]), int(layers[-1]) + 1), 0
+        for y in brains.people() if self.by_subject else [mean[:, None]]:
+            those = slice(first, first := first + y.shape[1])
+            self.observed[:, mine, those, lag] = metric.finish(x @ y.mT, n).double()
+            for members in self.alike:
+                level = metric.finish(x[members] @ y[members].mean(0).T, n)
+                self.level[members, mine, those, lag] = level.double()
+        for j, one in zip(layers.tolist(), x.unbind(1), strict=True):
+            moved = metric.finish(one @ mean.T, n)[self.every, self.partner].double()
+            self.null[:, :, j, lag].index_add_(0, self.folds, moved.T)
 
     def piece(
         self, i: int, members: Tensor, values: Float[Tensor, "layers subjects members"], lag: int

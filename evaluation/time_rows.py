@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +14,8 @@ from datamodules.sentences import SentenceResponses
 from evaluation.benchmark import Score
 from evaluation.summaries import SELECTED, new_row, participant_rows
 from evaluation.surrogates import AgainstSurrogates
+
+People = Callable[[int], AgainstSurrogates]
 
 
 @dataclass(frozen=True)
@@ -94,21 +96,44 @@ class TimeRows:
             yield self.one(f"ceiling_{metric}", "responses", value, target=target)
 
     def timed(
-        self, metric: str, layers: Sequence[str], found: AgainstSurrogates, windows: Sequence[str]
+        self,
+        metric: str,
+        layers: Sequence[str],
+        found: AgainstSurrogates,
+        windows: Sequence[str],
+        people: People | None = None,
     ) -> Iterator[Score]:
-        """The mean at every lag or window, p corrected for them, and the held-out choice."""
+        """The mean at every lag or window, p corrected for them, and the held-out choice.
+
+        Parameters
+        ----------
+        people : callable, optional
+            Statistics of every subject at one lag, where ``found`` holds their mean.
+        """
         means, p, null = found.observed.mean((0, 2)), found.p_max(), found.null_means()
         for i, layer in enumerate(layers):
             for k, window in enumerate(windows):
                 fields = {"window": window, "p": float(p[i, k])}
                 yield self.one(metric, layer, float(means[i, k]), **fields)
                 yield self.band(metric, layer, null[:, i, k], window)
-        yield from self.selected(metric, found)
+        yield from self.selected(metric, found, people)
 
-    def selected(self, metric: str, found: AgainstSurrogates) -> Iterator[Score]:
+    def selected(
+        self, metric: str, found: AgainstSurrogates, people: People | None = None
+    ) -> Iterator[Score]:
         """The held-out choice of layer and lag, and how far it lies above its surrogates."""
-        p, excess = found.selected_p(), found.held_out(found.excess)
-        yield from self.values(metric, SELECTED, found.held_out(found.observed), p)
+        p = found.selected_p()
+        if people is None:
+            values, excess = found.held_out(found.observed), found.held_out(found.excess)
+        else:
+            each = {lag: people(lag) for lag in {lag for _, lag in found.choices()}}
+            size = found.observed.shape[0], len(self.responses.subjects)
+            values, excess = (torch.empty(size, dtype=torch.float64) for _ in range(2))
+            for fold, (layer, lag) in enumerate(found.choices()):
+                own = found.folds == fold
+                values[own] = each[lag].observed[own][:, layer, :, 0]
+                excess[own] = each[lag].excess[own][:, layer, :, 0]
+        yield from self.values(metric, SELECTED, values, p)
         yield from self.values(f"excess_{metric}", SELECTED, excess, p)
 
     def _counted(self, rows: Iterator[Score] | Sequence[Score]) -> Iterator[Score]:

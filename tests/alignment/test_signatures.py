@@ -8,6 +8,7 @@ from torch import Tensor
 
 from alignment.cka import linear_cka, rbf_cka
 from alignment.dependence import distance_correlation, gaussian_mi, rv2
+from alignment.mediation import partial_spearman
 from alignment.neighbours import mutual_knn
 from alignment.procrustes import angular_distance
 from alignment.rsa import compare, pearson, ranks, rdm
@@ -15,8 +16,16 @@ from alignment.shifts import matrix_shifts, partial_shifts
 from alignment.signatures import METRICS, all_shifts, ranked_pairs, similarity
 from tests.alignment.test_inference import noise
 
+
+def time_apart(n: int) -> Tensor:
+    """``j - i`` of every pair."""
+    row, column = torch.triu_indices(n, n, 1)
+    return (column - row).double()
+
+
 PLAIN = {
     "rsa_spearman": lambda x, y: compare(rdm(x), rdm(y)),
+    "rsa_partial": lambda x, y: partial_spearman(rdm(x), rdm(y), time_apart(len(x))[None]),
     "rsa_pearson": lambda x, y: compare(rdm(x), rdm(y), "pearson"),
     "cka": lambda x, y: linear_cka(x, y, debiased=False),
     "cka_debiased": linear_cka,

@@ -150,6 +150,15 @@ def test_statistics_are_those_of_a_loop_over_words() -> None:
     assert found.null_means()[:3, 0, 1].tolist() == pytest.approx(null, abs=1e-9)
 
 
+def test_sentences_too_short_for_words_leave_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    features, heard = spoken((True,), 0.5)
+    whole = FrameAlignment("eeg/x", heard, ("cka",), (), draws=9, word_piece_seconds=9.0).in_full()
+    rows = whole.score(features)
+    assert {"cka", "map_cka_debiased"} <= {row.metric for row in rows}
+    assert not any(row.metric.startswith("word_") for row in rows)
+    assert "words are left out" in caplog.text
+
+
 def test_a_baseline_must_have_been_recorded() -> None:
     features, heard = spoken((True,), 0.5)
     late = replace(heard, values=tuple(v[:, 10:] for v in heard.values), start=0.0)

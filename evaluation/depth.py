@@ -27,7 +27,8 @@ def depth_rows(
     """Relative depth of the best layer, 0 the first and 1 the last, by metric and between families.
 
     ``metric=peak_depth_NAME``, layer ``selected``: of the mean over subjects and sentences, each
-    less the level of its surrogates; nothing where all layers are as high.
+    less the level of its surrogates; nothing where all layers are as high. ``peak_depth_lag_NAME``:
+    with the delay at which the metric is highest.
     ``metric=peak_depth_difference``, ``target=A-B``: A a metric of rank geometry, B one of
     dependence. Intervals and p: bootstrap over subjects and over sentences.
     """
@@ -51,7 +52,7 @@ def depth_rows(
 
 
 def _of(names: Mapping[str, object], family: str) -> list[str]:
-    return [name for name in names if METRICS[name].family == family]
+    return [name for name in names if METRICS[name.removeprefix("lag_")].family == family]
 
 
 def _curves(rows: TimeRows, found: AgainstSurrogates) -> Float[Tensor, "subjects sentences layers"]:

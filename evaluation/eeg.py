@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
 import torch
@@ -177,9 +178,12 @@ class FrameAlignment:
         delayed = {*self.lag_metrics, *self.map_metrics, *self.prosody_metrics}
         later = {name: self._tested(series, name, self.lags) for name in METRICS if name in delayed}
         times = [f"{lag / self.responses.rate:.2f}" for lag in self.lags]
+        peaks = {}
         for name in self.lag_metrics:
-            people = self._people(name, series, series.spans(self.lags))
-            yield from rows.timed(f"lag_{name}", layers, later[name], times, people)
+            found, people = later[name], self._people(name, series, series.spans(self.lags))
+            yield from rows.timed(f"lag_{name}", layers, found, times, people)
+            peaks[f"lag_{name}"] = (people or found.at)(found.highest())
+        yield from depth_rows(rows, peaks, layers)
         yield from self._window_rows(series.keep(series.position == 0), layers)
         for name in self.map_metrics:
             yield from map_rows(rows, name, series, later[name], self.lags, self.draws)
@@ -252,4 +256,5 @@ class FrameAlignment:
         """Every subject at one lag or window, where all of them hold the mean over subjects."""
         if self.surrogates == "circular" or len(self.responses.subjects) == 1:
             return None
-        return lambda k: mismatched(METRICS[name], series, replace(self.draws, count=1), [spans[k]])
+        draws = replace(self.draws, count=1)
+        return cache(lambda k: mismatched(METRICS[name], series, draws, [spans[k]]))

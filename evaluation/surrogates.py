@@ -142,6 +142,17 @@ class AgainstSurrogates:
         largest = (draws - level).amax(-1, keepdim=True)
         return share_of_draws(largest >= self.observed.mean((0, 2)) - level)
 
+    def at(self, lag: int) -> AgainstSurrogates:
+        """At one lag alone."""
+        observed, level, null = (
+            part[..., lag : lag + 1] for part in (self.observed, self.level, self.null)
+        )
+        return replace(self, observed=observed, level=level, null=null)
+
+    def highest(self) -> int:
+        """The lag at which some layer lies highest above its surrogates."""
+        return int(self.excess.mean((0, 2)).amax(0).argmax())
+
     def choices(self) -> list[tuple[int, int]]:
         """Layer and lag that lie highest above their surrogates on all folds but each."""
         lags, excess = self.level.shape[-1], (self.observed - self.level).mean(2).flatten(1)

@@ -6,6 +6,7 @@ Everything is made from score rows alone (:func:`reporting.tables.score_table`).
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
@@ -32,6 +33,8 @@ from reporting.panels import (
 from reporting.tables import LOWER_IS_BETTER
 
 COLOUR_MAP = "cividis"
+TITLE_ROOM = 42
+"""Letters in a line of a panel's title."""
 Dash = str | tuple[int, tuple[int, int]]
 DASHES: dict[str, Dash] = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1, 2)), "dashdot": "-."}
 
@@ -169,7 +172,8 @@ def _plot_panel(place: Axes, panel: Panel, axis: StepAxis) -> None:
     edge = 1.03 * axis.position(axis.last)
     for height, name, colour in panel.labels():
         place.text(edge, height, name, color=colour, va="center", fontsize=9, parse_math=False)
-    place.set_title(panel.title, fontsize=10.5, loc="left", color=INK, parse_math=False)
+    title = textwrap.fill(panel.title, TITLE_ROOM)
+    place.set_title(title, fontsize=10.5, loc="left", color=INK, parse_math=False)
     place.set(xlim=axis.span, ylim=panel.limits())
     place.set_xlabel(axis.title, x=0.5 / LABEL_ROOM)
     place.set_xticks(*axis.ticks())

@@ -91,3 +91,14 @@ def test_rows_carry_their_ceiling() -> None:
     own = [row for row in rows if row.metric == "rsa_pearson"]
     assert {row.ceiling for row in own} == {high}
     assert all(row.ceiling is None for row in rows if row.metric != "rsa_pearson")
+
+
+def test_layers_are_compared_at_the_delay_of_the_response() -> None:
+    """Without it there is nothing to compare: the response is late."""
+    features = layers_of(shallow=codes(2), planted=codes(1), deep=codes(1) + 1.5 * codes(3))
+    rows = benchmark(people(0.5, 2)).score(features)
+    for name in ("lag_rsa_spearman", "lag_cka_debiased"):
+        row = one(rows, metric=f"peak_depth_{name}")
+        assert (row.value, row.ci_low, row.ci_high) == (0.5, 0.5, 0.5)
+    target = "lag_rsa_spearman-lag_cka_debiased"
+    assert one(rows, metric="peak_depth_difference", target=target).value == 0

@@ -24,7 +24,8 @@ from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.signatures import METRICS
-from evaluation.surrogates import Draws, Series, circular
+from evaluation.series import Draws, Series
+from evaluation.surrogates import circular
 
 DIM = 20
 Pair = Callable[[np.ndarray, np.ndarray], object]

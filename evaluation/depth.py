@@ -14,7 +14,8 @@ from alignment.difference import two_sided_p
 from alignment.kernels import unit
 from alignment.signatures import METRICS, Metric
 from evaluation.benchmark import Score
-from evaluation.surrogates import AgainstSurrogates, Series
+from evaluation.series import Series
+from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
 TAILS = torch.tensor([0.025, 0.975], dtype=torch.float64)

@@ -15,20 +15,15 @@ from alignment.inference import fdr_bh
 from alignment.signatures import METRICS
 from datamodules.sentences import SentenceResponses
 from evaluation.benchmark import Score
+from evaluation.collector import Memory
 from evaluation.depth import ceiling, depth_rows
 from evaluation.features import Features
 from evaluation.pieces import Cutter, TooShort
 from evaluation.prosody import Prosody, contrast_rows, sharing_rows
 from evaluation.scalp import map_rows
-from evaluation.surrogates import (
-    AgainstSurrogates,
-    Draws,
-    Memory,
-    Series,
-    Span,
-    circular,
-    mismatched,
-)
+from evaluation.series import Draws, Series, Span
+from evaluation.surrogates import circular, mismatched
+from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import People, TimeRows, with_p
 from evaluation.words import AFTER, BASELINE, word_rows
 

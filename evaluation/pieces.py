@@ -11,7 +11,7 @@ from torch import Tensor
 from datamodules.sentences import SentenceResponses
 from evaluation.features import Features
 from evaluation.frames import frames_at, reduced
-from evaluation.surrogates import Series
+from evaluation.series import Series
 
 log = logging.getLogger(__name__)
 

@@ -27,8 +27,9 @@ from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Score
 from evaluation.features import Features
 from evaluation.frames import frames_at
+from evaluation.series import Draws, Series
 from evaluation.summaries import SELECTED
-from evaluation.surrogates import AgainstSurrogates, Draws, Series
+from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
 log = logging.getLogger(__name__)

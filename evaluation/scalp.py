@@ -13,8 +13,10 @@ from alignment.inference import bootstrap_ci
 from alignment.signatures import METRICS, Metric, product
 from datamodules.sentences import SentenceResponses
 from evaluation.benchmark import Score
+from evaluation.collector import Collector
+from evaluation.series import Draws, Series
 from evaluation.summaries import SELECTED
-from evaluation.surrogates import AgainstSurrogates, Collector, Draws, Series
+from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
 CONTEXT = (-2, -1, 0, 1, 2)

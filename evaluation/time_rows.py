@@ -13,7 +13,7 @@ from alignment.inference import bootstrap_ci
 from datamodules.sentences import SentenceResponses
 from evaluation.benchmark import Score
 from evaluation.summaries import SELECTED, new_row, participant_rows
-from evaluation.surrogates import AgainstSurrogates
+from evaluation.tested import AgainstSurrogates
 
 People = Callable[[int], AgainstSurrogates]
 

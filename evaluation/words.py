@@ -12,8 +12,10 @@ from torch import Tensor
 from alignment.signatures import METRICS, Metric, product
 from datamodules.sentences import Words
 from evaluation.benchmark import Score
+from evaluation.collector import Collector
 from evaluation.pieces import FEWEST
-from evaluation.surrogates import AgainstSurrogates, Collector, Draws, Series
+from evaluation.series import Draws, Series
+from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
 COMPONENTS = {"N1": (0.08, 0.15), "P2": (0.15, 0.25), "N400": (0.3, 0.5), "P600": (0.5, 0.8)}

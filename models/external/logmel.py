@@ -1,4 +1,4 @@
-"""Statistics of a log-mel spectrogram: the floor that every model must beat."""
+"""Log-mel spectrograms: the floor that every model must beat."""
 
 from __future__ import annotations
 
@@ -7,38 +7,6 @@ from torch import Tensor, nn
 
 from models.encoder import Frames
 from models.frontend import LogMel
-
-
-class LogMelStatistics(nn.Module):
-    """Mean and standard deviation over time of each log-mel band, as one frame per clip.
-
-    Parameters
-    ----------
-    bands : int
-    name : str
-    """
-
-    layers = ("logmel",)
-    in_time = False
-
-    def __init__(self, bands: int = 128, name: str = "logmel") -> None:
-        super().__init__()
-        self.frontend = LogMel(bands=bands)
-        self.name = name
-        self.sample_rate = self.frontend.sample_rate
-
-    @torch.no_grad()
-    def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
-        """One frame of ``2 * bands`` numbers for each clip."""
-        frames = self.frontend(audio)
-        count = self.frontend.frames(lengths)
-        inside = torch.arange(frames.shape[1], device=audio.device) < count[:, None]
-        weight = inside[..., None] / count[:, None, None]
-        mean = (frames * weight).sum(1)
-        std = ((frames - mean[:, None]).square() * weight).sum(1).sqrt()
-        values = torch.cat([mean, std], -1)[:, None]
-        # One frame has no rate of its own; it stands for the clip, whatever its length.
-        return {"logmel": Frames(values, torch.ones_like(lengths), rate=1.0, offset=0.5)}
 
 
 class LogMelFrames(nn.Module):
@@ -64,3 +32,31 @@ class LogMelFrames(nn.Module):
         frontend = self.frontend
         values, count = frontend(audio), frontend.frames(lengths)
         return {"logmel": Frames(values, count, frontend.rate, frontend.offset)}
+
+
+class LogMelStatistics(LogMelFrames):
+    """Mean and standard deviation over time of each log-mel band, as one frame per clip.
+
+    Parameters
+    ----------
+    bands : int
+    name : str
+    """
+
+    in_time = False
+
+    def __init__(self, bands: int = 128, name: str = "logmel") -> None:
+        super().__init__(bands, name)
+
+    @torch.no_grad()
+    def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
+        """One frame of ``2 * bands`` numbers for each clip."""
+        found = super().encode(audio, lengths)["logmel"]
+        frames, count = found.values, found.lengths
+        inside = torch.arange(frames.shape[1], device=audio.device) < count[:, None]
+        weight = inside[..., None] / count[:, None, None]
+        mean = (frames * weight).sum(1)
+        std = ((frames - mean[:, None]).square() * weight).sum(1).sqrt()
+        values = torch.cat([mean, std], -1)[:, None]
+        # One frame has no rate of its own; it stands for the clip, whatever its length.
+        return {"logmel": Frames(values, torch.ones_like(lengths), rate=1.0, offset=0.5)}

@@ -9,7 +9,8 @@ from alignment.agreement import intersubject_ceiling
 from alignment.rsa import rdm
 from alignment.signatures import METRICS
 from evaluation.depth import ceiling, depth_rows
-from evaluation.surrogates import AgainstSurrogates, Series
+from evaluation.series import Series
+from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 from tests.alignment.test_inference import noise
 from tests.evaluation.people import N, benchmark, codes, layers_of, one, people

@@ -8,7 +8,9 @@ import torch
 
 from alignment.signatures import METRICS, similarity
 from bench.false_positives import rate, series_of_noise
-from evaluation.surrogates import AgainstSurrogates, Draws, Series, mismatched
+from evaluation.series import Draws, Series
+from evaluation.surrogates import mismatched
+from evaluation.tested import AgainstSurrogates
 from tests.alignment.test_inference import noise
 
 DRAWS = Draws(40, 5, 3)

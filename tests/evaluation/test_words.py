@@ -14,7 +14,7 @@ from alignment.signatures import METRICS
 from datamodules.sentences import Words
 from evaluation.benchmark import Score
 from evaluation.eeg import FrameAlignment
-from evaluation.surrogates import Draws, Series
+from evaluation.series import Draws, Series
 from evaluation.words import COMPONENTS, by_words
 from tests.evaluation.people import RATE, SECONDS, N, codes, layers_of, one, people
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from alignment.ridge import loo_ridge
@@ -21,13 +21,38 @@ def knn(
 
     Features are standardised with the training rows before the cosine is taken.
     """
+    weight, rows = _nearest(x_train, x_test, k, temperature)
+    votes = torch.zeros(len(x_test), classes, dtype=x_train.dtype, device=x_train.device)
+    votes.scatter_add_(1, labels[rows], weight)
+    return votes.argmax(-1)
+
+
+def knn_shares(
+    x_train: Float[Tensor, "n p"],
+    labels: Bool[Tensor, "n c"],
+    x_test: Float[Tensor, "m p"],
+    k: int = 10,
+    temperature: float = 0.07,
+) -> Float[Tensor, "m c"]:
+    """Share of the k nearest rows that has each label, between 0 and 1.
+
+    ``sum_i w_i l_ic / sum_i w_i`` with ``w = exp(cosine / temperature)``, the weights of
+    :func:`knn`, for rows that may have several labels.
+    """
+    weight, rows = _nearest(x_train, x_test, k, temperature)
+    votes = torch.einsum("mk,mkc->mc", weight, labels[rows].to(weight.dtype))
+    return votes / weight.sum(1, keepdim=True)
+
+
+def _nearest(
+    x_train: Float[Tensor, "n p"], x_test: Float[Tensor, "m p"], k: int, temperature: float
+) -> tuple[Float[Tensor, "m k"], Int[Tensor, "m k"]]:
+    """Weights and rows of the nearest training rows by cosine of standardised features."""
     x_train, x_test = standardise(x_train, x_test)
     unit = torch.nn.functional.normalize
     similarity = unit(x_test, dim=-1) @ unit(x_train, dim=-1).T
     near = similarity.topk(min(k, len(x_train)), dim=-1)
-    votes = torch.zeros(len(x_test), classes, dtype=x_train.dtype, device=x_train.device)
-    votes.scatter_add_(1, labels[near.indices], (near.values / temperature).exp())
-    return votes.argmax(-1)
+    return (near.values / temperature).exp(), near.indices
 
 
 def ridge_classifier(
@@ -38,9 +63,19 @@ def ridge_classifier(
     alphas: Float[Tensor, " a"],
 ) -> Int[Tensor, " m"]:
     """Largest output of a ridge regression to one-hot labels, one leave-one-out penalty for all."""
+    member = torch.nn.functional.one_hot(labels, classes).bool()
+    return ridge_decisions(x_train, member, x_test, alphas).argmax(-1)
+
+
+def ridge_decisions(
+    x_train: Float[Tensor, "n p"],
+    labels: Bool[Tensor, "n c"],
+    x_test: Float[Tensor, "m p"],
+    alphas: Float[Tensor, " a"],
+) -> Float[Tensor, "m c"]:
+    """Outputs of a ridge regression to 0 and 1 of each label, one leave-one-out penalty for all."""
     x_train, x_test = standardise(x_train, x_test)
-    onehot = torch.nn.functional.one_hot(labels, classes).double()
-    return loo_ridge(x_train, onehot, x_test, alphas, shared=True).prediction.argmax(-1)
+    return loo_ridge(x_train, labels.double(), x_test, alphas, shared=True).prediction
 
 
 def standardise(

@@ -37,6 +37,22 @@ def existing(path: Path, hint: str) -> Path:
     return path
 
 
+def unreadable(path: Path, error: Exception) -> str:
+    """What is wrong with a file that soundfile cannot decode, and the mend."""
+    why = str(error).rsplit(": ", 1)[-1].rstrip(".")
+    return f"{path} cannot be read ({why}): convert it to wav or flac, or leave it out"
+
+
+def check_readable(path: Path) -> None:
+    """Raise where a file has no header of a sound, or no samples; the sound is not decoded."""
+    try:
+        frames = soundfile.info(path).frames
+    except soundfile.SoundFileError as error:
+        raise ValueError(unreadable(path, error)) from error
+    if not frames:
+        raise ValueError(f"{path} holds no samples: leave it out")
+
+
 @dataclass
 class StimulusSet:
     """Named sounds, decoded and resampled once and kept in memory.
@@ -83,7 +99,7 @@ class StimulusSet:
 
     def _load(self, index: int, sample_rate: int) -> Tensor:
         source = self.sources[index]
-        waveform, rate = read_audio(source) if isinstance(source, Path) else source()
+        waveform, rate = self._read(source) if isinstance(source, Path) else source()
         if self.max_seconds is not None:
             waveform = waveform[: round(self.max_seconds * rate)]
         waveform = resample(waveform, rate, sample_rate)
@@ -91,6 +107,12 @@ class StimulusSet:
             level = waveform.square().mean().sqrt().clamp_min(1e-8)
             waveform = waveform * (self.rms / level)
         return waveform
+
+    def _read(self, path: Path) -> tuple[Tensor, int]:
+        try:
+            return read_audio(path)
+        except soundfile.SoundFileError as error:
+            raise ValueError(f"stimulus set {self.name}: {unreadable(path, error)}") from error
 
     @cached_property
     def fingerprint(self) -> str:
@@ -216,17 +238,36 @@ class TimedResponseSet:
         return self.values[:, inside].mean(1)
 
 
+TRAIN_VALID_TEST = ("train", "valid", "test")
+"""Names of the folds of a task that is tested once, on the last of them."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which stimuli train, choose and test: three masks of shape (stimuli,) that do not overlap.
+
+    ``valid`` may be empty; who chooses nothing on it trains on ``~test``.
+    """
+
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+
+
 @dataclass(frozen=True)
 class Task:
     """Labelled sounds with fixed folds.
 
     Parameters
     ----------
-    labels : tensor of shape (stimuli,), int64
-        Index into ``classes``.
+    labels : tensor of shape (stimuli,), int64, or of shape (stimuli, classes), bool
+        Index into ``classes``; or, where a sound may have several labels or none, which it has.
     classes : tuple of str
     folds : tensor of shape (stimuli,), int64
         Fold of each stimulus, 0-based.
+    fold_names : tuple of str
+        Name of each fold. Folds named train, valid and test make one split; any others are
+        tested in turn.
     """
 
     stimuli: StimulusSet
@@ -234,11 +275,42 @@ class Task:
     classes: tuple[str, ...]
     folds: Tensor
     provenance: Provenance
+    fold_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rows = len(self.stimuli)
-        if self.labels.shape != (rows,) or self.folds.shape != (rows,):
+        shape = (rows, len(self.classes)) if self.multilabel else (rows,)
+        if self.labels.shape != shape or self.folds.shape != (rows,):
             raise ValueError(
                 f"task {self.stimuli.name}: {rows} stimuli but labels {tuple(self.labels.shape)} "
                 f"and folds {tuple(self.folds.shape)}"
             )
+        if self.multilabel and self.labels.dtype != torch.bool:
+            raise ValueError(
+                f"task {self.stimuli.name}: labels of several classes are {self.labels.dtype}, "
+                "expected bool of shape (stimuli, classes)"
+            )
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether a sound may have several labels."""
+        return self.labels.ndim == 2
+
+    @property
+    def splits(self) -> list[Split]:
+        """One split for train, valid and test; otherwise one a fold.
+
+        Fold k is tested, the next one (the first after the last) validates, the rest trains, as in
+        HEAR 2021. With two folds there is none left to validate.
+        """
+        if self.fold_names == TRAIN_VALID_TEST:
+            train, valid, test = (self.folds == index for index in range(3))
+            return [Split(train, valid, test)]
+        names = self.folds.unique().tolist()
+        splits = []
+        for k, name in enumerate(names):
+            test, valid = self.folds == name, self.folds == names[(k + 1) % len(names)]
+            if len(names) < 3:
+                valid = torch.zeros_like(test)
+            splits.append(Split(~(test | valid), valid, test))
+        return splits

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
+from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from alignment.classifiers import knn, ridge_classifier
+from alignment.classifiers import knn, knn_shares, ridge_classifier, ridge_decisions
 from alignment.inference import mean_interval
 from datamodules.stimuli import Task
 from evaluation.benchmark import Score
@@ -15,11 +16,15 @@ from evaluation.features import Features, Pooling
 
 
 class ClassificationProbe:
-    """Accuracy of two cheap classifiers on every layer, over the task's fixed folds.
+    """Two cheap classifiers on every layer, over the task's fixed folds.
 
     ``metric=knn_accuracy``: k = 10 nearest neighbours by cosine. ``metric=linear_accuracy``:
     ridge to one-hot labels, the penalty by leave-one-out in training. Value and 95 % interval
-    are over folds.
+    are over folds; a task that is tested once has no interval. Nothing is chosen on validation
+    clips: they train.
+
+    Where sounds may have several labels the same two are scored by the mean over classes of the
+    average precision, ``knn_map`` and ``linear_map``; classes without a tested clip are left out.
 
     Parameters
     ----------
@@ -50,20 +55,21 @@ class ClassificationProbe:
         self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
+        measure = "map" if self.task.multilabel else "accuracy"
         rows = []
         for layer, feature in features.items():
             x = feature.values.double()
-            rows.append(self._row("knn_accuracy", layer, self._accuracies(x, self._knn)))
-            rows.append(self._row("linear_accuracy", layer, self._accuracies(x, self._linear)))
+            rows.append(self._row(f"knn_{measure}", layer, self._values(x, self._knn)))
+            rows.append(self._row(f"linear_{measure}", layer, self._values(x, self._linear)))
         return rows
 
-    def _row(self, metric: str, layer: str, accuracies: Tensor) -> Score:
-        low, high = mean_interval(accuracies)
+    def _row(self, metric: str, layer: str, values: Tensor) -> Score:
+        low, high = mean_interval(values)
         return Score(
             self.name,
             metric,
             layer,
-            float(accuracies.mean()),
+            float(values.mean()),
             ci_low=low,
             ci_high=high,
             n=len(self.stimuli),
@@ -71,19 +77,36 @@ class ClassificationProbe:
         )
 
     def _knn(self, x: Tensor, labels: Tensor, x_test: Tensor) -> Tensor:
+        if self.task.multilabel:
+            return knn_shares(x, labels, x_test, self.k)
         return knn(x, labels, x_test, len(self.task.classes), self.k)
 
     def _linear(self, x: Tensor, labels: Tensor, x_test: Tensor) -> Tensor:
+        if self.task.multilabel:
+            return ridge_decisions(x, labels, x_test, self.alphas)
         return ridge_classifier(x, labels, x_test, len(self.task.classes), self.alphas)
 
-    def _accuracies(
-        self, x: Tensor, classify: Callable[[Tensor, Tensor, Tensor], Tensor]
-    ) -> Tensor:
-        """Accuracy on each fold by a classifier that was fitted on the others."""
-        labels, folds = self.task.labels, self.task.folds
-        accuracies = []
-        for fold in folds.unique():
-            test = folds == fold
-            predicted = classify(x[~test], labels[~test], x[test])
-            accuracies.append((predicted == labels[test]).double().mean())
-        return torch.stack(accuracies)
+    def _values(self, x: Tensor, classify: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+        """Accuracy or mAP of each tested fold by a classifier that was fitted on the others."""
+        labels = self.task.labels
+        values = []
+        for split in self.task.splits:
+            test = split.test
+            found = classify(x[~test], labels[~test], x[test])
+            if self.task.multilabel:
+                values.append(_mean_average_precision(found, labels[test], self.name))
+            else:
+                values.append((found == labels[test]).double().mean())
+        return torch.stack(values)
+
+
+def _mean_average_precision(decisions: Tensor, labels: Tensor, name: str) -> Tensor:
+    """Mean over the classes that occur; decisions and labels of shape (clips, classes)."""
+    occurs = labels.any(0)
+    if not occurs.any():
+        raise ValueError(
+            f"{name}: no clip of a tested fold has a label, so that there is no average precision: "
+            "check the folds of the task"
+        )
+    truth, scores = labels[:, occurs].cpu().numpy(), decisions[:, occurs].cpu().numpy()
+    return torch.tensor(average_precision_score(truth, scores, average="macro")).double()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from omegaconf import DictConfig
 
 from evaluation.benchmark import Score, read_scores
@@ -221,3 +222,45 @@ def test_a_checkpoint_scores_as_it_did_in_training(tmp_path: Path) -> None:
         logged = plain(read_scores(run / "scores.jsonl"))
         assert logged
         assert plain(read_scores(folder / "scores.jsonl")) == logged
+
+
+@pytest.mark.parametrize(
+    ("labels", "metrics"),
+    [
+        (("low", "high"), {"knn_accuracy", "linear_accuracy"}),
+        (("low|quiet", "high"), {"knn_map", "linear_map"}),
+    ],
+)
+def test_labelled_clips_of_ones_own_are_scored(
+    tmp_path: Path, labels: tuple[str, str], metrics: set[str]
+) -> None:
+    lines = ["path,label"]
+    for i in range(20):
+        time = np.arange(4000) / 8000
+        clip = np.sin(2 * np.pi * (200 + 20 * i + 1500 * (i % 2)) * time)
+        soundfile.write(tmp_path / f"{i}.wav", 0.1 * clip, 8000)
+        lines.append(f"{i}.wav,{labels[i % 2]}")
+    file = tmp_path / "clips.csv"
+    file.write_text("\n".join(lines))
+    options = ["benchmark=[probe/manifest]", f"manifest='{file}'"]
+    probe(
+        composed(
+            tmp_path,
+            f"output_dir='{tmp_path}'",
+            "device=cpu",
+            "name=test",
+            *options,
+            config="probe",
+        )
+    )
+    rows = read_scores(tmp_path / "scores.jsonl")
+    assert {row.metric for row in rows} == metrics
+    assert all(row.value == pytest.approx(1) and row.n == 20 for row in rows)
+
+
+def test_a_manifest_that_is_not_given_is_asked_for(tmp_path: Path) -> None:
+    only = ["benchmark=[probe/manifest]", f"output_dir='{tmp_path}'", "device=cpu", "name=test"]
+    with pytest.raises(SystemExit):
+        probe(composed(tmp_path, *only, config="probe"))
+    (failure,) = failures(tmp_path)
+    assert failure["error"].startswith("manifest is not set: give manifest=FILE.csv")

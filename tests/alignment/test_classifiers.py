@@ -12,7 +12,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from alignment.classifiers import knn, ridge_classifier, standardise
+from alignment.classifiers import (
+    knn,
+    knn_shares,
+    ridge_classifier,
+    ridge_decisions,
+    standardise,
+)
 
 ALPHAS = torch.logspace(-2, 5, 15, dtype=torch.float64)
 CLASSES = 4
@@ -120,3 +126,23 @@ def test_standardise_takes_mean_and_deviation_from_the_training_rows() -> None:
     torch.testing.assert_close(test[:, 0], (x_test[:, 0] - x[:, 0].mean()) / x[:, 0].std())
     assert not train[:, 3].any()
     assert not test[:, 3].any()
+
+
+def test_one_label_a_row_gives_the_same_classes_as_tables_of_labels() -> None:
+    x, labels, x_test, _ = groups(spread=1.5)
+    table = torch.nn.functional.one_hot(labels, CLASSES).bool()
+    shares = knn_shares(x, table, x_test)
+    assert torch.equal(shares.argmax(1), knn(x, labels, x_test, CLASSES))
+    torch.testing.assert_close(shares.sum(1), torch.ones(len(x_test), dtype=torch.float64))
+    decisions = ridge_decisions(x, table, x_test, ALPHAS)
+    assert torch.equal(decisions.argmax(1), classify_by_ridge(x, labels, x_test, CLASSES))
+
+
+def test_a_label_that_all_neighbours_have_has_the_whole_share() -> None:
+    x, labels, x_test, _ = groups(spread=1.0)
+    table = torch.stack([labels >= 0, labels < 0, labels == 1], 1)
+    shares = knn_shares(x, table, x_test)
+    torch.testing.assert_close(shares[:, 0], torch.ones(len(x_test), dtype=torch.float64))
+    assert not shares[:, 1].any()
+    assert shares[:, 2].min() >= 0
+    assert shares[:, 2].max() <= 1 + 1e-9

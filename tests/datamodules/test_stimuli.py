@@ -127,3 +127,41 @@ def test_responses_and_labels_are_as_many_as_the_stimuli() -> None:
         ResponseSet(stimuli, torch.zeros(3, 2), ("x", "y"), folds[:2], MADE)
     with pytest.raises(ValueError, match=r"task three: 3 stimuli but labels \(2,\)"):
         Task(stimuli, torch.tensor([0, 1]), ("x", "y"), folds, MADE)
+
+
+def task_of(folds: list[int], names: tuple[str, ...] = ()) -> Task:
+    stimuli = StimulusSet("some", [str(i) for i in range(len(folds))], [noise] * len(folds))
+    return Task(stimuli, torch.zeros(len(folds)).long(), ("x",), torch.tensor(folds), MADE, names)
+
+
+def test_folds_are_tested_in_turn_and_the_next_one_validates() -> None:
+    folds = [0, 1, 2, 3, 0, 1]
+    splits = task_of(folds).splits
+    assert len(splits) == 4
+    for k, split in enumerate(splits):
+        assert split.test.tolist() == [fold == k for fold in folds]
+        assert split.valid.tolist() == [fold == (k + 1) % 4 for fold in folds]
+        assert (split.train.int() + split.valid.int() + split.test.int()).tolist() == [1] * 6
+
+
+def test_two_folds_leave_none_to_validate() -> None:
+    for split in task_of([0, 1, 1]).splits:
+        assert not split.valid.any()
+        assert split.train.tolist() == (~split.test).tolist()
+
+
+def test_several_labels_are_a_table_of_bool() -> None:
+    stimuli, folds = StimulusSet("two", ["a", "b"], [noise] * 2), torch.tensor([0, 1])
+    table = torch.tensor([[True, False, True], [False, False, False]])
+    assert Task(stimuli, table, ("x", "y", "z"), folds, MADE).multilabel
+    with pytest.raises(ValueError, match=r"task two: 2 stimuli but labels \(2, 3\)"):
+        Task(stimuli, table, ("x", "y"), folds, MADE)
+    with pytest.raises(ValueError, match=r"labels of several classes are torch\.int64"):
+        Task(stimuli, table.long(), ("x", "y", "z"), folds, MADE)
+
+
+def test_a_sound_that_breaks_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.wav"
+    path.write_text("no sound")
+    with pytest.raises(ValueError, match=r"set some: .*broken\.wav cannot be read \(.*\): convert"):
+        StimulusSet("some", ["broken"], [path]).waveform(0, 8000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from scipy import stats
+from sklearn.metrics import average_precision_score
 from torch import Tensor
 
 from datamodules.stimuli import Provenance, Task
@@ -88,3 +89,61 @@ def test_labels_of_the_tested_fold_are_not_used() -> None:
     turned = (LABELS + FOLDS) % CLASSES
     x = torch.nn.functional.one_hot(turned, CLASSES).float() + 0.01 * normal(4, N, CLASSES)
     assert all(row.value < 0.35 for row in scored(probe(), x).values())
+
+
+TABLE = torch.rand(N, 3, generator=torch.Generator().manual_seed(5)) < 0.3
+
+
+def several(labels: Tensor, fold_names: tuple[str, ...] = ()) -> ClassificationProbe:
+    made = Provenance(source="made here", licence="CC0-1.0", simulated=True)
+    folds = FOLDS % 3 if fold_names else FOLDS
+    stimuli, classes = sounds("made", [10] * N), ("a", "b", "c")
+    return ClassificationProbe(
+        "probe/made", Task(stimuli, labels, classes, folds, made, fold_names)
+    )
+
+
+def test_several_labels_that_lie_apart_are_told_apart() -> None:
+    rows = scored(several(TABLE), TABLE * 5 + normal(0, N, 3))
+    assert set(rows) == {"knn_map", "linear_map"}
+    assert all(row.value > 0.95 for row in rows.values())
+
+
+def test_several_labels_without_meaning_score_their_prevalence() -> None:
+    for row in scored(several(TABLE), normal(1, N, 12)).values():
+        assert row.value == pytest.approx(float(TABLE.double().mean()), abs=0.12)
+
+
+def test_average_precision_is_the_mean_over_classes_that_occur() -> None:
+    labels = TABLE.clone()
+    labels[FOLDS == 0, 1] = False
+    x = labels[:, [0, 2]] * 1.0 + normal(6, N, 2)
+    benchmark = several(labels)
+    values = []
+    for fold in range(5):
+        test = fold == FOLDS
+        decisions = benchmark._linear(x[~test].double(), labels[~test], x[test].double())
+        own = [
+            average_precision_score(labels[test][:, c], decisions[:, c])
+            for c in range(3)
+            if labels[test][:, c].any()
+        ]
+        assert len(own) == (2 if fold == 0 else 3)
+        values.append(sum(own) / len(own))
+    assert scored(benchmark, x)["linear_map"].value == pytest.approx(sum(values) / 5)
+
+
+def test_a_fold_without_any_label_is_explained() -> None:
+    labels = TABLE & (FOLDS != 2)[:, None]
+    with pytest.raises(ValueError, match="probe/made: no clip of a tested fold has a label"):
+        scored(several(labels), normal(0, N, 3))
+
+
+def test_train_valid_test_is_tested_once_and_has_no_interval() -> None:
+    x = TABLE * 1.0 + normal(0, N, 3)
+    benchmark = several(TABLE, ("train", "valid", "test"))
+    row = scored(benchmark, x)["linear_map"]
+    test = FOLDS % 3 == 2
+    decisions = benchmark._linear(x[~test].double(), TABLE[~test], x[test].double())
+    assert row.value == pytest.approx(average_precision_score(TABLE[test], decisions))
+    assert row.ci_low is None

@@ -1,0 +1,106 @@
+"""The files of a task in the folder format of HEAR 2021, and what is wrong with them.
+
+A task is a folder ``<name>-<version>-<mode>`` with ``task_metadata.json``,
+``labelvocabulary.csv`` (idx, label), one ``<split>.json`` a split and the sounds at
+``<sample rate>/<split>/<file>.wav`` (hearbenchmark/hear-eval-kit, heareval 2021.1.3).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from datamodules.stimuli import TRAIN_VALID_TEST
+
+METADATA, VOCABULARY = "task_metadata.json", "labelvocabulary.csv"
+HEAR = "https://github.com/hearbenchmark/hear-eval-kit"
+
+
+def hear_folders(folder: str | Path | None) -> list[Path]:
+    """Task folders: the folder itself where it is one, otherwise all that lie in it, by name."""
+    if folder is None:
+        raise ValueError("hear is not set: give hear=FOLDER, a task in HEAR's format or many")
+    root = Path(folder)
+    if (root / METADATA).is_file():
+        return [root]
+    found = sorted(file.parent for file in root.glob(f"*/{METADATA}"))
+    if not found:
+        raise FileNotFoundError(
+            f"no {METADATA} in {root} or in a folder of it: give the folder tasks/ of an archive "
+            f"in HEAR's format, see {HEAR}"
+        )
+    return found
+
+
+def task_folder(folder: Path, source: str) -> Path:
+    """The task's folder: the one that matches, where the name holds a ``*``."""
+    matches = sorted(folder.parent.glob(folder.name)) if "*" in folder.name else [folder]
+    tasks = [match for match in matches if (match / METADATA).is_file()]
+    if len(tasks) > 1:
+        raise ValueError(
+            f"{len(tasks)} tasks are named {folder}: {', '.join(t.name for t in tasks)}; "
+            "keep one, or give the folder of one"
+        )
+    if not tasks:
+        raise FileNotFoundError(
+            f"no task in HEAR's format at {folder}: get it from {source} and unpack it there, so "
+            f"that the folder holds {METADATA}, or set ENTRAIN_DATA to where it is"
+        )
+    return tasks[0]
+
+
+def read_json(root: Path, file: str) -> dict[str, Any]:
+    """Content of a file of the task."""
+    path = root / file
+    if not path.is_file():
+        raise FileNotFoundError(f"{root} has no {file}: unpack the archive of the task again")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no JSON ({error}): unpack the archive again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, expected names with values")
+    return content
+
+
+def read_metadata(root: Path) -> dict[str, Any]:
+    """What the task says of itself."""
+    return read_json(root, METADATA)
+
+
+def split_names(root: Path, metadata: dict[str, Any]) -> list[str]:
+    """Names of the splits: train, valid and test, or folds."""
+    mode = metadata.get("split_mode")
+    if mode == "trainvaltest":
+        return list(TRAIN_VALID_TEST)
+    folds = metadata.get("splits") or [f"fold{k:02d}" for k in range(metadata.get("nfolds") or 0)]
+    if mode not in ("new_split_kfold", "presplit_kfold") or len(folds) < 2:
+        raise ValueError(
+            f"{root / METADATA} has split_mode {mode!r} and splits {folds}, expected trainvaltest, "
+            "or new_split_kfold or presplit_kfold with at least two folds"
+        )
+    return sorted(folds)
+
+
+def read_vocabulary(root: Path) -> dict[str, int]:
+    """Index of each label, from 0, in the order of the indices."""
+    path = root / VOCABULARY
+    if not path.is_file():
+        raise FileNotFoundError(f"{root} has no {VOCABULARY}: unpack the archive of the task again")
+    with path.open(newline="", encoding="utf-8-sig") as handle:
+        rows = [(row.get("idx"), row.get("label")) for row in csv.DictReader(handle)]
+    if sorted(str(idx) for idx, _ in rows) != sorted(map(str, range(len(rows)))) or not rows:
+        raise ValueError(f"{path} does not number its labels from 0: expected columns idx,label")
+    return {str(label): i for i, label in sorted((int(str(idx)), label) for idx, label in rows)}
+
+
+def sound_folder(root: Path, sample_rate: int | None) -> Path:
+    """The folder of sounds at the rate that is wanted, or at the highest."""
+    rates = sorted(int(p.name) for p in root.iterdir() if p.is_dir() and p.name.isdecimal())
+    if not rates or sample_rate not in (None, *rates):
+        wanted = "sounds, such as 48000/" if sample_rate is None else f"folder {sample_rate}/"
+        mend = f"there are {rates}" if rates else "unpack the archive with its sounds"
+        raise FileNotFoundError(f"{root} has no {wanted}: {mend}")
+    return root / str(sample_rate or rates[-1])

@@ -9,8 +9,10 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,23 +141,33 @@ def resolved(cfg: DictConfig) -> dict[str, Any]:
 def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failure]]:
     """Benchmarks of the config by name, and those that cannot be built, with the reason.
 
+    A config may give several: a mapping from the rest of the name to a function that makes one.
     Those that ``optional`` names are left out where their data are not there; with ``full`` those
     that have a quick and a full form take the full one.
     """
     benchmarks: dict[str, Benchmark] = {}
     failures = []
-    for kind, group in (cfg.get("benchmark") or {}).items():
-        for name, value in group.items():
-            try:
-                made = build(value)
+    waiting: deque[tuple[str, Callable[[], Any]]] = deque(
+        (f"{kind}/{name}", partial(build, value))
+        for kind, group in (cfg.get("benchmark") or {}).items()
+        for name, value in group.items()
+    )
+    while waiting:
+        name, make = waiting.popleft()
+        try:
+            made = make()
+            if isinstance(made, Mapping):
+                parts = [(f"{name}/{part}", function) for part, function in made.items()]
+                waiting.extendleft(reversed(parts))
+            else:
                 whole = cfg.get("full") and isinstance(made, Extensible)
-                benchmarks[f"{kind}/{name}"] = made.in_full() if whole else made
-            except Exception as error:
-                missing = any(isinstance(e, FileNotFoundError) for e in _causes(error))
-                if missing and f"{kind}/{name}" in (cfg.get("optional") or []):
-                    log.info("%s/%s is left out: %s", kind, name, explain(error))
-                else:
-                    failures.append(Failure(f"{kind}/{name}", explain(error)))
+                benchmarks[name] = made.in_full() if whole else made
+        except Exception as error:
+            missing = any(isinstance(e, FileNotFoundError) for e in _causes(error))
+            if missing and name in (cfg.get("optional") or []):
+                log.info("%s is left out: %s", name, explain(error))
+            else:
+                failures.append(Failure(name, explain(error)))
     return benchmarks, failures
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 from sklearn.metrics import average_precision_score
@@ -11,6 +13,8 @@ from torch import Tensor
 from alignment.classifiers import knn, knn_shares, ridge_classifier, ridge_decisions
 from alignment.inference import mean_interval
 from datamodules.stimuli import Task
+from datamodules.tasks.hear import hear_task
+from datamodules.tasks.hear_files import hear_folders
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
 
@@ -110,3 +114,32 @@ def _mean_average_precision(decisions: Tensor, labels: Tensor, name: str) -> Ten
         )
     truth, scores = labels[:, occurs].cpu().numpy(), decisions[:, occurs].cpu().numpy()
     return torch.tensor(average_precision_score(truth, scores, average="macro")).double()
+
+
+def hear_probes(
+    folder: str | Path | None,
+    name: str = "probe/hear",
+    pooling: Pooling = "mean",
+    sample_rate: int | None = None,
+    licence: str = "",
+) -> dict[str, Callable[[], ClassificationProbe]]:
+    """A probe for every task in HEAR's format in a folder, by the name of the task's folder.
+
+    Parameters
+    ----------
+    folder : path
+        A folder of task folders, or one task folder.
+    sample_rate : int, optional
+        Which of a task's folders of sounds to read (Hz); the highest by default.
+
+    Returns
+    -------
+    dict
+        Functions that make the probes: one task that cannot be read does not hinder the others.
+    """
+
+    def made(place: Path) -> ClassificationProbe:
+        task = hear_task(place, sample_rate, licence=licence)
+        return ClassificationProbe(f"{name}/{place.name}", task, pooling)
+
+    return {place.name: partial(made, place) for place in hear_folders(folder)}

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.brain.norman_haignere2015 import components, stimuli, stimulus_number
+from datamodules.brain.norman_haignere2015 import (
+    category_task,
+    components,
+    stimuli,
+    stimulus_number,
+)
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +103,28 @@ def test_a_missing_response_or_fold_is_named(root: Path, tmp_path: Path) -> None
     (tmp_path / "wav" / "stim5_alarm_clock.wav").rename(tmp_path / "wav" / "stim5_bell.wav")
     with pytest.raises(ValueError, match="no response to stim5_bell"):
         components(tmp_path)
+
+
+@pytest.mark.data
+def test_categories_are_those_of_at_least_ten_sounds(root: Path) -> None:
+    task = category_task(root)
+    assert task.classes == (
+        "AniVoc",
+        "EngSpeech",
+        "EnvSound",
+        "HumNonVoc",
+        "HumVoc",
+        "Mechanical",
+        "Music",
+        "Song",
+    )
+    assert task.labels.bincount().tolist() == [10, 10, 27, 15, 13, 39, 24, 11]
+    name = "stim33_bluegrass"
+    row = list(task.stimuli.ids).index(name)
+    assert task.classes[task.labels[row]] == "Music"
+    assert name in str(task.stimuli.sources[row])
+    whole = components(root)
+    fold = dict(zip(whole.stimuli.ids, whole.folds.tolist(), strict=True))
+    assert task.folds.tolist() == [fold[name] for name in task.stimuli.ids]
+    with pytest.raises(ValueError, match=r"1 categories have 30 sounds .* minimum=27 or less"):
+        category_task(root, minimum=30)

@@ -7,7 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from alignment.mlp_probe import Budget, Member, Split, ValidationScore, _generator
+from alignment.probe_grid import Budget, Member, Split
+from alignment.probe_training import ValidationScore, stream
 
 
 class Dropout(nn.Module):
@@ -34,7 +35,7 @@ class PlainProbe(nn.Module):
         if member.layer is None:
             self.v = nn.Parameter(torch.ones(layers))
         setting = member.setting
-        weights, dropout = _generator(member.seed, "weights"), _generator(member.seed, "dropout")
+        weights, dropout = stream(member.seed, "weights"), stream(member.seed, "dropout")
         draw = nn.init.xavier_uniform_ if setting.init == "uniform" else nn.init.xavier_normal_
 
         def linear(inputs: int, outputs: int, gain: float) -> nn.Linear:
@@ -71,7 +72,7 @@ def train_plainly(
     adam = torch.optim.Adam(probe.parameters(), lr=member.setting.lr)
     multilabel = targets.is_floating_point()
     criterion = nn.BCEWithLogitsLoss() if multilabel else nn.CrossEntropyLoss()
-    order = _generator(member.seed, "order")
+    order = stream(member.seed, "order")
     top, best, last, misses, state = float("-inf"), 0, 0, 0, None
     for epoch in range(1, budget.epochs + 1):
         probe.train()

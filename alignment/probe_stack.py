@@ -24,7 +24,7 @@ def draw_network(
     """Weights of one network [Linear, BatchNorm, Dropout, ReLU] x hidden, Linear; on the CPU.
 
     Xavier weights with gain 1 in hidden layers and √2 in the last one, biases uniform in
-    ±1/√inputs, BatchNorm at scale 1 and shift 0.
+    ±1/√inputs, BatchNorm at scale 1 and shift 0. Weights have shape (inputs, units).
     """
     xavier = torch.nn.init.xavier_uniform_ if init == "uniform" else torch.nn.init.xavier_normal_
     sizes = (dim, *hidden, outputs)
@@ -32,7 +32,8 @@ def draw_network(
     for i, (inputs, units) in enumerate(pairwise(sizes)):
         last = i == len(hidden)
         weight, bias = torch.empty(units, inputs), torch.empty(units)
-        parameters[f"weight{i}"] = xavier(weight, 2**0.5 if last else 1.0, generator=generator)
+        xavier(weight, 2**0.5 if last else 1.0, generator=generator)
+        parameters[f"weight{i}"] = weight.T.contiguous()
         parameters[f"bias{i}"] = bias.uniform_(-(inputs**-0.5), inputs**-0.5, generator=generator)
         if not last:
             parameters[f"scale{i}"], parameters[f"shift{i}"] = torch.ones(units), torch.zeros(units)
@@ -81,11 +82,8 @@ def forward(
     h = x
     for i in range(depth):
         weight, bias = parameters[f"weight{i}"], parameters[f"bias{i}"]
-        if len(h) == 1:
-            flat = functional.linear(h[0], weight.flatten(0, 1), bias.flatten())
-        else:
-            z = torch.baddbmm(bias[:, None], h, weight.transpose(1, 2))
-            flat = z.transpose(0, 1).reshape(rows, -1)
+        z = torch.baddbmm(bias[:, None], h.expand(members, -1, -1), weight)
+        flat = z.transpose(0, 1).reshape(rows, -1)
         flat = functional.batch_norm(
             flat,
             parameters[f"mean{i}"].view(-1),
@@ -99,7 +97,7 @@ def forward(
         z = flat.unflatten(1, (members, -1))
         h = (functional.relu(z) if masks is None else functional.relu(z * masks[i])).transpose(0, 1)
     weight, bias = parameters[f"weight{depth}"], parameters[f"bias{depth}"]
-    return torch.baddbmm(bias[:, :, None], weight, h.expand(members, -1, -1).transpose(1, 2))
+    return torch.baddbmm(bias[:, None], h.expand(members, -1, -1), weight).transpose(1, 2)
 
 
 def loss(

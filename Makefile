@@ -20,6 +20,8 @@ $(INSTALLED): requirements.txt
 demo: $(INSTALLED) ## pretrain on generated sounds and watch a simulated brain (a few minutes)
 	$(RUN) train.py experiment=demo
 
+# Tests run side by side: threads of their own would wait for each other.
+test test-slow: export OMP_NUM_THREADS ?= 1
 test: $(INSTALLED) ## the fast tests; those of real data need ENTRAIN_DATA
 	$(RUN) -m pytest -m "not slow and not gpu" -n auto --dist loadscope
 

@@ -78,14 +78,15 @@ def common_neighbours(
 
 
 def neighbour_graph(
-    x: Float[Tensor, "*batch n p"], k: int = 10, exclusion: int = 0
+    x: Float[Tensor, "*batch n p"], k: int = 10, exclusion: int = 0, circular: bool = False
 ) -> Float[Tensor, "*batch n n"]:
     """1 where row j is one of the k nearest neighbours of row i by cosine similarity, else 0.
 
     Parameters and errors as in :func:`mutual_knn`; which of two equally near rows is taken is not
-    defined. All NaN where x holds NaN or a row of zeros.
+    defined. All NaN where x holds NaN or a row of zeros. With ``circular`` the last row lies
+    beside the first, so that the graph of rows rolled in a circle is the rolled graph.
     """
-    allowed = allowed_pairs(x.shape[-2], exclusion, x.device)
+    allowed = allowed_pairs(x.shape[-2], exclusion, x.device, circular)
     fewest = int(allowed.sum(-1).min())
     if not 1 <= k <= fewest:
         raise ValueError(
@@ -100,7 +101,12 @@ def neighbour_graph(
     return graph.scatter(-1, near, 1).where(known, torch.nan)
 
 
-def allowed_pairs(n: int, exclusion: int, device: torch.device) -> Bool[Tensor, "n n"]:
-    """Pairs of n rows with ``|i - j| >= max(exclusion, 1)``."""
+def allowed_pairs(
+    n: int, exclusion: int, device: torch.device, circular: bool = False
+) -> Bool[Tensor, "n n"]:
+    """Pairs of n rows with ``|i - j| >= max(exclusion, 1)``, either way round if ``circular``."""
     i = torch.arange(n, device=device)
-    return (i - i[:, None]).abs() >= max(exclusion, 1)
+    apart = (i - i[:, None]).abs()
+    if circular:
+        apart = torch.minimum(apart, n - apart)
+    return apart >= max(exclusion, 1)

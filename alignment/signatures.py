@@ -33,6 +33,8 @@ from alignment.shifts import column_shifts, matrix_shifts, partial_shifts
 
 Family = Literal["rank geometry", "geometry", "dependence", "neighbourhood"]
 NEIGHBOURS = 10
+EXCLUSION = 5
+"""Rows about a row that are never its neighbours: 200 ms at 25 Hz."""
 PAIRS = 10_000
 """Pairs of dissimilarities whose order Kendall's tau compares."""
 
@@ -183,12 +185,22 @@ def _hollow(x: Tensor) -> Tensor:
 
 def _graph(x: Tensor) -> Tensor:
     """The neighbours of every row, over the root of their number."""
-    k = _neighbours(x.shape[-2])
-    return neighbour_graph(x, k) / (k * x.shape[-2]) ** 0.5
+    n = x.shape[-2]
+    k = _neighbours(n)
+    return neighbour_graph(x, k, excluded(n), circular=True) / (k * n) ** 0.5
+
+
+def excluded(n: int) -> int:
+    """Rows nearer in time than this are no neighbours; fewer in short series (Theiler 1986)."""
+    return min(EXCLUSION, n // 10)
+
+
+def _allowed(n: int) -> int:
+    return n - max(2 * excluded(n) - 1, 1)
 
 
 def _neighbours(n: int) -> int:
-    return min(NEIGHBOURS, (n - 1) // 2)
+    return min(NEIGHBOURS, _allowed(n) // 2)
 
 
 def _basis(x: Tensor) -> Tensor:
@@ -203,7 +215,7 @@ def _shape(x: Tensor) -> Tensor:
 
 
 def _above_chance(overlap: Tensor, n: int) -> Tensor:
-    chance = _neighbours(n) / (n - 1)
+    chance = _neighbours(n) / _allowed(n)
     return (overlap - chance) / (1 - chance)
 
 

@@ -23,7 +23,7 @@ from rich.table import Table
 from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from alignment.signatures import METRICS
+from alignment.signatures import METRICS, excluded
 from evaluation.series import Draws, Series
 from evaluation.surrogates import circular
 
@@ -104,12 +104,16 @@ def cca(x: np.ndarray, y: np.ndarray) -> float:
     return float(-0.5 * np.log1p(-np.square(rho)).sum())
 
 
+def neighbours(x: np.ndarray) -> np.ndarray:
+    """The ten nearest rows of each, without those beside it in time."""
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    apart = np.abs(np.subtract.outer(np.arange(len(x)), np.arange(len(x))))
+    cosine = np.where(np.minimum(apart, len(x) - apart) < excluded(len(x)), -2, unit @ unit.T)
+    return np.argpartition(-cosine, 10, axis=1)[:, :10]
+
+
 def knn(near: np.ndarray, y: np.ndarray) -> float:
-    unit = y / np.linalg.norm(y, axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    np.fill_diagonal(cosine, -2)
-    own = np.argpartition(-cosine, 10, axis=1)[:, :10]
-    return float(near[np.arange(len(y))[:, None], own].mean())
+    return float(near[np.arange(len(y))[:, None], neighbours(y)].mean())
 
 
 def procrustes(x: np.ndarray, y: np.ndarray) -> float:
@@ -127,11 +131,8 @@ def scaled(x: np.ndarray) -> np.ndarray:
 
 
 def near(x: np.ndarray) -> np.ndarray:
-    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    np.fill_diagonal(cosine, -2)
-    graph = np.zeros_like(cosine)
-    np.put_along_axis(graph, np.argpartition(-cosine, 10, axis=1)[:, :10], 1.0, 1)
+    graph = np.zeros((len(x), len(x)))
+    np.put_along_axis(graph, neighbours(x), 1.0, 1)
     return graph
 
 

@@ -10,7 +10,6 @@ import argparse
 import resource
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from sklearn.linear_model import RidgeCV
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.splits import random_halves
+from bench.stopwatch import timed
 from evaluation.tuckute2023 import split_scores
 
 SOUNDS, SCANS = 165, 3
@@ -34,17 +34,6 @@ def problem(layers: int, dim: int, voxels: int) -> tuple[list[torch.Tensor], tor
     signal = (features[layers // 2] @ weights).double()
     noise = torch.randn(SOUNDS, voxels, SCANS, generator=draw, dtype=torch.float64)
     return features, signal[..., None] + noise
-
-
-def timed(run: Callable[[], object], device: str) -> float:
-    """Seconds of one run, work on a device included."""
-    if device != "cpu":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def ours(

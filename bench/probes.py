@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from torch.utils.data import DataLoader, TensorDataset
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.mlp_probe import each_probe
 from alignment.probe_grid import Budget, Member, Split, grid
+from bench.stopwatch import timed
 
 
 class Alone(nn.Module):
@@ -96,17 +96,6 @@ def problem(
         train = ((fold != k) & ~valid).nonzero()[:, 0]
         splits.append(Split(train, valid.nonzero()[:, 0]))
     return x.to(device), labels.to(device), splits
-
-
-def timed(run: Callable[[], object], device: str) -> float:
-    """Seconds of one run, work on a device included."""
-    if device != "cpu":
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    run()
-    if device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
 
 
 def measure(args: argparse.Namespace, mix: bool) -> list[tuple[str, int, float]]:

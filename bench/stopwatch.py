@@ -1,13 +1,25 @@
-"""A callback that times training steps and the gaps in which the device waits for data."""
+"""Seconds of a run; of training steps, and of the gaps in which the device waits for data."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytorch_lightning as pl
 import torch
 
 Moment = float | torch.cuda.Event
+
+
+def timed(run: Callable[[], object], device: str) -> float:
+    """Seconds of one run, work on a device included."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 class Stopwatch(pl.Callback):

@@ -268,6 +268,9 @@ class Task:
     fold_names : tuple of str
         Name of each fold. Folds named train, valid and test make one split; any others are
         tested in turn.
+    metrics : tuple of str
+        What the task is scored by where its authors say so, the first being what it is known by:
+        ``accuracy``, ``pitch_accuracy``, ``chroma_accuracy``, ``map``, ``auc`` or ``d_prime``.
     """
 
     stimuli: StimulusSet
@@ -276,6 +279,7 @@ class Task:
     folds: Tensor
     provenance: Provenance
     fold_names: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         rows = len(self.stimuli)

@@ -23,7 +23,9 @@ from datamodules.stimuli import (
 from datamodules.tasks.hear_files import (
     HEAR,
     METADATA,
+    METRICS,
     VOCABULARY,
+    metric_names,
     read_json,
     read_metadata,
     read_vocabulary,
@@ -109,6 +111,7 @@ def hear_task(
         torch.tensor(folds),
         Provenance(source=source, licence=licence, paper=paper, note=f"{sounds.name} Hz"),
         tuple(splits),
+        metric_names(root, metadata),
     )
     log.info("%s: %d clips at %s Hz", root.name, len(names), sounds.name)
     return task
@@ -185,7 +188,7 @@ def write_hear_task(
         "splits": list(splits.values()),
         "nfolds": None if whole else len(splits),
         "sample_duration": seconds.pop() if len(seconds) == 1 else None,
-        "evaluation": [_measure(task, bool(events))],
+        "evaluation": _measures(task, bool(events)),
     }
     _write(folder / METADATA, metadata)
     for split, content in labels.items():
@@ -195,10 +198,11 @@ def write_hear_task(
     return folder
 
 
-def _measure(task: Task, events: bool) -> str:
+def _measures(task: Task, events: bool) -> list[str]:
     if events:
-        return "event_onset_200ms_fms"
-    return "mAP" if task.multilabel else "top1_acc"
+        return ["event_onset_200ms_fms"]
+    theirs = {ours: name for name, ours in METRICS.items()}
+    return [theirs[m] for m in task.metrics] or ["mAP" if task.multilabel else "top1_acc"]
 
 
 def _names(task: Task, index: int) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,21 @@ from datamodules.stimuli import TRAIN_VALID_TEST
 
 METADATA, VOCABULARY = "task_metadata.json", "labelvocabulary.csv"
 HEAR = "https://github.com/hearbenchmark/hear-eval-kit"
+METRICS = {
+    "top1_acc": "accuracy",
+    "pitch_acc": "pitch_accuracy",
+    "chroma_acc": "chroma_accuracy",
+    "mAP": "map",
+    "d_prime": "d_prime",
+    "aucroc": "auc",
+    "event_onset_200ms_fms": "event_onset_200ms_f1",
+    "event_onset_50ms_fms": "event_onset_50ms_f1",
+    "event_onset_offset_50ms_20perc_fms": "event_onset_offset_50ms_20pct_f1",
+    "segment_1s_er": "segment_1s_error_rate",
+}
+"""Our name of each metric of HEAR (heareval, score.py)."""
+
+log = logging.getLogger(__name__)
 
 
 def hear_folders(folder: str | Path | None) -> list[Path]:
@@ -68,6 +84,16 @@ def read_json(root: Path, file: str) -> dict[str, Any]:
 def read_metadata(root: Path) -> dict[str, Any]:
     """What the task says of itself."""
     return read_json(root, METADATA)
+
+
+def metric_names(root: Path, metadata: dict[str, Any]) -> tuple[str, ...]:
+    """Our names of the metrics that the task is scored by, the one it is known by first."""
+    named = metadata.get("evaluation") or []
+    unknown = [str(name) for name in named if name not in METRICS]
+    if unknown:
+        known = ", ".join(METRICS)
+        log.warning("%s: no metric %s is known, only %s", root.name, ", ".join(unknown), known)
+    return tuple(METRICS[name] for name in named if name in METRICS)
 
 
 def split_names(root: Path, metadata: dict[str, Any]) -> list[str]:

@@ -77,6 +77,30 @@ def test_a_task_that_was_read_is_written_the_same(folder: Path, tmp_path: Path) 
             assert copy.read_bytes() == file.read_bytes()
 
 
+def test_metrics_are_read_in_their_order_and_written_again(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert hear_task(folder).metrics == ("accuracy",)
+    names = ["aucroc", "mAP", "d_prime", "top1_acc", "pitch_acc", "chroma_acc"]
+    rewrite(folder / "task_metadata.json", evaluation=names)
+    found = hear_task(folder, name="made")
+    assert found.metrics == (
+        "auc",
+        "map",
+        "d_prime",
+        "accuracy",
+        "pitch_accuracy",
+        "chroma_accuracy",
+    )
+    again = write_hear_task(found, tmp_path / "again", 8000)
+    assert json.loads((again / "task_metadata.json").read_text())["evaluation"] == names
+    rewrite(folder / "task_metadata.json", evaluation=["loudness", "mAP"])
+    assert hear_task(folder).metrics == ("map",)
+    assert "no metric loudness is known" in caplog.text
+    rewrite(folder / "task_metadata.json", evaluation=None)
+    assert hear_task(folder).metrics == ()
+
+
 def test_any_rate_is_resampled_and_the_highest_is_taken(folder: Path) -> None:
     for path in (folder / "8000").rglob("*.wav"):
         other = folder / "16000" / path.relative_to(folder / "8000")

@@ -67,7 +67,7 @@ def logistic_regression(
             max_iter=steps,
             max_eval=2 * steps,
             tolerance_grad=tolerance,
-            tolerance_change=0.0,
+            tolerance_change=1e-12,
             history_size=10,
             line_search_fn="strong_wolfe",
         )

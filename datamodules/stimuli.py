@@ -301,6 +301,13 @@ class Task:
         return self.labels.ndim == 2
 
     @property
+    def member(self) -> Tensor:
+        """Which labels each sound has, bool of shape (stimuli, classes)."""
+        if self.multilabel:
+            return self.labels
+        return torch.nn.functional.one_hot(self.labels, len(self.classes)).bool()
+
+    @property
     def splits(self) -> list[Split]:
         """One split for train, valid and test; otherwise one a fold.
 

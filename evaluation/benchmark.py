@@ -17,10 +17,11 @@ from evaluation.features import Features, Pooling
 class Score:
     """One tidy row.
 
-    ``value`` is raw; ``ceiling`` is the best value that noise in the responses allows, on the
-    same scale. Fields that do not apply are empty strings or None. The last four say which
-    encoder was examined: its name, a hash of its weights, its training step (None for an
-    encoder made elsewhere) and the seconds that the benchmark took.
+    ``value`` is raw; ``ceiling`` is the best value that noise in the responses allows, and
+    ``chance`` what features without information score, both on the same scale. Fields that do
+    not apply are empty strings or None. The last four say which encoder was examined: its name, a
+    hash of its weights, its training step (None for an encoder made elsewhere) and the seconds
+    that the benchmark took.
     """
 
     benchmark: str
@@ -31,6 +32,7 @@ class Score:
     target: str = ""
     window: str = ""
     ceiling: float | None = None
+    chance: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
     p: float | None = None
@@ -42,7 +44,7 @@ class Score:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("value", "ceiling", "ci_low", "ci_high", "p"):
+        for name in ("value", "ceiling", "chance", "ci_low", "ci_high", "p"):
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
                 what = self.metric if name == "value" else f"{name} of {self.metric}"

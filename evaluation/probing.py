@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 
 import torch
-from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from alignment.classifiers import knn, knn_shares, ridge_classifier, ridge_decisions
 from alignment.inference import mean_interval
 from datamodules.stimuli import Task
-from datamodules.tasks.hear import hear_task
-from datamodules.tasks.hear_files import hear_folders
+from evaluation import measures
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.probes import NAMED, Commonest, Probe
+
+log = logging.getLogger(__name__)
+
+SHUFFLED, COMMONEST = "shuffled labels", "majority class"
+"""Controls that need no other encoder."""
 
 
 class ClassificationProbe:
-    """Two cheap classifiers on every layer, over the task's fixed folds.
+    """Classifiers on features of every layer, over the task's fixed folds.
 
-    ``metric=knn_accuracy``: k = 10 nearest neighbours by cosine. ``metric=linear_accuracy``:
-    ridge to one-hot labels, the penalty by leave-one-out in training. Value and 95 % interval
-    are over folds; a task that is tested once has no interval. Nothing is chosen on validation
-    clips: they train.
+    A metric is the name of a probe and that of a measure: ``knn_accuracy``, ``linear_map``. One
+    row for every layer, or for ``mix`` where all are learned from together, and with several folds
+    one for each of these too (``target``).
 
-    Where sounds may have several labels the same two are scored by the mean over classes of the
-    average precision, ``knn_map`` and ``linear_map``; classes without a tested clip are left out.
+    The quick form has ``knn`` and ``linear``; the full one also ``logistic`` and ``mlp``, and for
+    tasks of several labels a clip more measures. See :mod:`evaluation.probes` and
+    :mod:`evaluation.measures`.
 
     Parameters
     ----------
@@ -37,9 +42,11 @@ class ClassificationProbe:
     task : Task
     pooling : {"mean", "mean_std", "quarters"}
         What a clip becomes.
-    k : int
-    log10_alphas : (low, high, steps)
-        Grid of ridge penalties on standardised features.
+    probes, full : sequence of str or Probe
+        Of the quick and of the full form, by name or made.
+    interval : {"folds", "clips"}, optional
+        95 % intervals by Student's t over folds, or by bootstrap over the clips of each fold;
+        by default over folds, where there are three or more.
     """
 
     def __init__(
@@ -47,99 +54,107 @@ class ClassificationProbe:
         name: str,
         task: Task,
         pooling: Pooling = "mean_std",
-        k: int = 10,
-        log10_alphas: Sequence[float] = (-1, 6, 15),
+        probes: Sequence[str | Probe] = ("knn", "linear"),
+        full: Sequence[str | Probe] = ("knn", "linear", "logistic", "mlp"),
+        interval: str | None = None,
     ) -> None:
+        if interval not in (None, "folds", "clips"):
+            raise ValueError(f"{name}: interval is {interval!r}, expected 'folds' or 'clips'")
         self.name = name
         self.task = task
         self.stimuli = task.stimuli
         self.pooling: Pooling = pooling
-        self.k = k
-        low, high, steps = log10_alphas
-        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        self.probes = _made(name, probes)
+        self.interval = interval or ("folds" if len(task.splits) > 2 else "clips")
+        self._full = _made(name, full)
+        self._whole = False
+
+    def in_full(self) -> ClassificationProbe:
+        """The same with more probes and, of several labels a clip, more measures."""
+        made = copy(self)
+        known = {probe.name for probe in self.probes}
+        made.probes = [*self.probes, *(p for p in self._full if p.name not in known)]
+        made._whole = True
+        return made
+
+    def controls(self) -> dict[str, ClassificationProbe]:
+        """The same with labels that are dealt out anew, and with decisions that know no features.
+
+        The permutation of labels is the same for every encoder.
+        """
+        order = torch.randperm(len(self.stimuli), generator=torch.Generator().manual_seed(0))
+        shuffled, blind = copy(self), copy(self)
+        shuffled.task = replace(self.task, labels=self.task.labels[order])
+        blind.probes = [Commonest(probe) for probe in self.probes]
+        return {SHUFFLED: shuffled, COMMONEST: blind}
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
-        measure = "map" if self.task.multilabel else "accuracy"
-        rows = []
-        for layer, feature in features.items():
-            x = feature.values.double()
-            rows.append(self._row(f"knn_{measure}", layer, self._values(x, self._knn)))
-            rows.append(self._row(f"linear_{measure}", layer, self._values(x, self._linear)))
-        return rows
+        layers = {name: feature.values for name, feature in features.items()}
+        return [
+            row
+            for probe in self.probes
+            for layer, decisions in probe.decisions(layers, self.task)
+            for measure in measures.measures(self.task, self._whole)
+            for row in self._rows(f"{probe.name}_{measure}", layer, measure, decisions)
+        ]
 
-    def _row(self, metric: str, layer: str, values: Tensor) -> Score:
-        low, high = mean_interval(values)
-        return Score(
-            self.name,
-            metric,
-            layer,
-            float(values.mean()),
-            ci_low=low,
-            ci_high=high,
-            n=len(self.stimuli),
-            simulated=self.task.provenance.simulated,
-        )
+    def _rows(
+        self, metric: str, layer: str, measure: str, decisions: Sequence[Tensor]
+    ) -> Iterator[Score]:
+        """One row over all splits and, where there are several, one for each."""
+        task, truth = self.task, [self._truth(split.test) for split in self.task.splits]
+        values = [
+            measures.value(measure, found, true, task.classes)
+            for found, true in zip(decisions, truth, strict=True)
+        ]
+        if measure == "d_prime" and not all(map(math.isfinite, values)):
+            log.warning("%s: no d' of layer %s: a class is told apart without error", metric, layer)
+            return
+        chances = [measures.chance(measure, true, task.classes) for true in truth]
+        mean = sum(values) / len(values)
+        simulated = task.provenance.simulated
+        low, high = self._bounds(measure, decisions, truth, values)
+        row = Score(self.name, metric, layer, mean, simulated=simulated, n=len(self.stimuli))
+        yield replace(row, chance=sum(chances) / len(chances), ci_low=low, ci_high=high)
+        if len(values) > 1:
+            for split, value, chance in zip(task.splits, values, chances, strict=True):
+                fold = int(task.folds[split.test][0])
+                name = task.fold_names[fold] if task.fold_names else str(fold)
+                n = int(split.test.sum())
+                yield replace(row, value=value, chance=chance, target=name, n=n)
 
-    def _knn(self, x: Tensor, labels: Tensor, x_test: Tensor) -> Tensor:
-        if self.task.multilabel:
-            return knn_shares(x, labels, x_test, self.k)
-        return knn(x, labels, x_test, len(self.task.classes), self.k)
+    def _truth(self, test: Tensor) -> Tensor:
+        member = self.task.member[test]
+        if not member.any():
+            raise ValueError(
+                f"{self.name}: no clip of a tested fold has a label, so that there is nothing to "
+                "score: check the folds of the task"
+            )
+        return member
 
-    def _linear(self, x: Tensor, labels: Tensor, x_test: Tensor) -> Tensor:
-        if self.task.multilabel:
-            return ridge_decisions(x, labels, x_test, self.alphas)
-        return ridge_classifier(x, labels, x_test, len(self.task.classes), self.alphas)
-
-    def _values(self, x: Tensor, classify: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-        """Accuracy or mAP of each tested fold by a classifier that was fitted on the others."""
-        labels = self.task.labels
-        values = []
-        for split in self.task.splits:
-            test = split.test
-            found = classify(x[~test], labels[~test], x[test])
-            if self.task.multilabel:
-                values.append(_mean_average_precision(found, labels[test], self.name))
-            else:
-                values.append((found == labels[test]).double().mean())
-        return torch.stack(values)
-
-
-def _mean_average_precision(decisions: Tensor, labels: Tensor, name: str) -> Tensor:
-    """Mean over the classes that occur; decisions and labels of shape (clips, classes)."""
-    occurs = labels.any(0)
-    if not occurs.any():
-        raise ValueError(
-            f"{name}: no clip of a tested fold has a label, so that there is no average precision: "
-            "check the folds of the task"
-        )
-    truth, scores = labels[:, occurs].cpu().numpy(), decisions[:, occurs].cpu().numpy()
-    return torch.tensor(average_precision_score(truth, scores, average="macro")).double()
+    def _bounds(
+        self,
+        measure: str,
+        decisions: Sequence[Tensor],
+        truth: Sequence[Tensor],
+        values: Sequence[float],
+    ) -> tuple[float, float] | tuple[None, None]:
+        if self.interval == "folds":
+            return mean_interval(torch.tensor(values, dtype=torch.float64))
+        drawn = [
+            measures.replicates(measure, found, true, self.task.classes, seed)
+            for seed, (found, true) in enumerate(zip(decisions, truth, strict=True))
+        ]
+        known = [values for values in drawn if values is not None]
+        if not known:
+            return None, None
+        tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
+        low, high = torch.stack(known).mean(0).quantile(tails).tolist()
+        return low, high
 
 
-def hear_probes(
-    folder: str | Path | None,
-    name: str = "probe/hear",
-    pooling: Pooling = "mean",
-    sample_rate: int | None = None,
-    licence: str = "",
-) -> dict[str, Callable[[], ClassificationProbe]]:
-    """A probe for every task in HEAR's format in a folder, by the name of the task's folder.
-
-    Parameters
-    ----------
-    folder : path
-        A folder of task folders, or one task folder.
-    sample_rate : int, optional
-        Which of a task's folders of sounds to read (Hz); the highest by default.
-
-    Returns
-    -------
-    dict
-        Functions that make the probes: one task that cannot be read does not hinder the others.
-    """
-
-    def made(place: Path) -> ClassificationProbe:
-        task = hear_task(place, sample_rate, licence=licence)
-        return ClassificationProbe(f"{name}/{place.name}", task, pooling)
-
-    return {place.name: partial(made, place) for place in hear_folders(folder)}
+def _made(name: str, probes: Sequence[str | Probe]) -> list[Probe]:
+    unknown = [probe for probe in probes if isinstance(probe, str) and probe not in NAMED]
+    if unknown:
+        raise ValueError(f"{name}: no probe is called {unknown[0]}: there are {', '.join(NAMED)}")
+    return [NAMED[probe] if isinstance(probe, str) else probe for probe in probes]

@@ -24,6 +24,7 @@ COLUMNS = {
     "target": "str",
     "window": "str",
     "ceiling": "float64",
+    "chance": "float64",
     "ci_low": "float64",
     "ci_high": "float64",
     "p": "float64",
@@ -99,15 +100,15 @@ def layer_means(scores: pd.DataFrame, key: Sequence[str] = IDENTITY) -> pd.DataF
     """One row for each ``key`` and layer: the mean over its subjects and targets.
 
     A row that stands for all of them (no window, no target, no subject) counts where there is
-    one, and the rows of every window, target or subject otherwise. The ceiling is a mean too,
-    and missing where any row lacks one; a confidence interval and a p-value stay only where a
-    single row made the value; ``n`` is the smallest.
+    one, and the rows of every window, target or subject otherwise. Ceiling and chance are means
+    too, and missing where any row lacks one; a confidence interval and a p-value stay only where
+    a single row made the value; ``n`` is the smallest.
     """
     rows = scores
     for part in ("window", "target", "subject"):
         rows = _prefer(rows, rows[part] == "", [*key, "layer"])
     groups = rows.groupby([*key, "layer"], dropna=False, sort=False)
-    means = groups[["value", "ceiling"]].mean(skipna=False)
+    means = groups[["value", "ceiling", "chance"]].mean(skipna=False)
     alone = groups.size() == 1
     for bound in ("ci_low", "ci_high", "p"):
         means[bound] = groups[bound].mean().where(alone)
@@ -154,8 +155,8 @@ def headlines(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns encoder, fingerprint, step, benchmark, metric, layer, value, ceiling, ci_low,
-        ci_high, p, n, seconds, simulated and label (the benchmark, marked where simulated).
+        Columns encoder, fingerprint, step, benchmark, metric, layer, value, ceiling, chance,
+        ci_low, ci_high, p, n, seconds, simulated and label (the benchmark, marked where simulated).
     """
     return _best_layers(scores, IDENTITY)
 

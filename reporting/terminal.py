@@ -47,7 +47,8 @@ def print_scores(
     """Show the headline of every benchmark, and every failure with its reason, in red.
 
     Of metrics with surrogates, what lies above these.
-    Encoder, interval and p-value have a column where some row has more than one, or one.
+    Encoder, interval, p-value, chance and ceiling have a column where some row has one, or more
+    than one encoder.
     """
     console = console or _console()
     heads = above_surrogates(headlines(scores))
@@ -59,6 +60,7 @@ def print_scores(
         "value": map(number, heads["value"]),
         "95 % interval": [_interval(*bounds) for bounds in heads[["ci_low", "ci_high"]].to_numpy()],
         "p": map(p_text, heads["p"]),
+        "chance": map(number, heads["chance"]),
         "ceiling": map(number, heads["ceiling"]),
         "n": ["–" if pd.isna(n) else f"{n:,}" for n in heads["n"]],
         "seconds": ["–" if pd.isna(x) else f"{x:.1f}" for x in heads["seconds"]],
@@ -67,6 +69,8 @@ def print_scores(
         "encoder": len(heads[["encoder", "step"]].drop_duplicates()) < 2,
         "95 % interval": heads["ci_low"].isna().all(),
         "p": heads["p"].isna().all(),
+        "chance": heads["chance"].isna().all(),
+        "ceiling": heads["ceiling"].isna().all(),
     }
     shown = {name: values for name, values in columns.items() if not absent.get(name)}
     table = Table()

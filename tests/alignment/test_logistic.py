@@ -57,5 +57,5 @@ def test_in_inference_mode_it_fits_too() -> None:
 
 def test_a_penalty_without_meaning_is_refused() -> None:
     x, labels = problem()
-    with pytest.raises(ValueError, match="c is 0.0, expected a positive number"):
+    with pytest.raises(ValueError, match=r"c is 0\.0, expected a positive number"):
         logistic_regression(x, torch.nn.functional.one_hot(labels).bool(), 0.0)

@@ -87,16 +87,18 @@ def test_all_tasks_of_a_folder_are_scored_and_events_are_reported(tmp_path: Path
     options = ["benchmark=[probe/hear]", f"hear='{tmp_path}/tasks'", "device=cpu", "name=test"]
     with pytest.raises(SystemExit):
         probe(composed(tmp_path, f"output_dir='{tmp_path}'", *options, config="probe"))
-    rows = {(r.benchmark, r.metric): r for r in read_scores(tmp_path / "scores.jsonl")}
+    scores = read_scores(tmp_path / "scores.jsonl")
+    rows = {(r.benchmark, r.metric): r for r in scores if not r.target}
     assert set(rows) == {
         ("probe/hear/tones-1.0.0-full", "knn_accuracy"),
         ("probe/hear/tones-1.0.0-full", "linear_accuracy"),
         ("probe/hear/tones-1.0.0-several", "knn_map"),
         ("probe/hear/tones-1.0.0-several", "linear_map"),
     }
-    for (name, _), row in rows.items():
+    for (name, metric), row in rows.items():
         assert row.value > 0.95
-        assert (row.ci_low is None) == name.endswith("full")
+        folds = {r.target for r in scores if (r.benchmark, r.metric) == (name, metric) and r.target}
+        assert folds == (set() if name.endswith("full") else {f"fold{k:02d}" for k in range(5)})
     (line,) = (tmp_path / "failures.jsonl").read_text().splitlines()
     failure = json.loads(line)
     assert failure["benchmark"] == "probe/hear/tones-1.0.0-events"

@@ -29,13 +29,15 @@ def logistic_regression(
     exclusive: bool = True,
     start: LogisticFit | None = None,
     steps: int = 300,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-4,
 ) -> LogisticFit:
     """Fit by L-BFGS, in the dtype of ``x`` and on its device.
 
     ``min_{W, b} Σ_i loss_i + ||W||² / (2 c)``, the loss being the cross-entropy of the softmax,
     or with labels that do not exclude each other the sum over labels of binary cross-entropies;
-    b is not penalised. It is the objective of scikit-learn's ``LogisticRegression(C=c)``.
+    b is not penalised. It is the objective of scikit-learn's ``LogisticRegression(C=c)``. Weights
+    lie in the span of the rows, so that with more features than rows the fit is made in an
+    orthonormal basis of that span.
 
     Parameters
     ----------
@@ -50,16 +52,20 @@ def logistic_regression(
     steps : int
         Iterations at most.
     tolerance : float
-        Largest entry of the gradient of the mean loss at which the fit ends.
+        Largest entry of the gradient of the mean loss at which the fit ends, as in scikit-learn.
     """
     if c <= 0:
         raise ValueError(f"c is {c}, expected a positive number: it divides the penalty")
-    n, p = x.shape
-    classes = member.shape[1]
+    n, classes = member.shape
+    if x.shape[1] > n:
+        basis = torch.linalg.qr(x.T).Q
+        inside = None if start is None else LogisticFit(basis.T @ start.weight, start.intercept)
+        fit = logistic_regression(x @ basis, member, c, exclusive, inside, steps, tolerance)
+        return LogisticFit(basis @ fit.weight, fit.intercept)
     with torch.inference_mode(False), torch.enable_grad():
         # Tensors of inference mode cannot be differentiated through: these are new ones.
         x, truth = x.clone(), member.to(x.dtype, copy=True)
-        weight = x.new_zeros(p, classes) if start is None else start.weight.clone()
+        weight = x.new_zeros(x.shape[1], classes) if start is None else start.weight.clone()
         intercept = x.new_zeros(classes) if start is None else start.intercept.clone()
         leaves = [weight.requires_grad_(True), intercept.requires_grad_(True)]
         solver = torch.optim.LBFGS(

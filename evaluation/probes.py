@@ -89,35 +89,36 @@ class Logistic:
     Parameters
     ----------
     c : sequence of float
-        Inverse penalties. Of several, the one with the best score on validation clips is taken,
-        and these then train too; a single one needs no validation.
+        Inverse penalties. Of several, the one with the best score on the validation clips of the
+        first split is taken for all; a single one needs no validation. In the end these clips
+        train too.
     """
 
-    c: Sequence[float] = (0.001, 0.01, 0.1, 1.0)
+    c: Sequence[float] = (0.001, 0.01, 0.1)
     name: str = "logistic"
 
     def decisions(
         self, layers: Mapping[str, Tensor], task: Task
     ) -> Iterator[tuple[str, list[Tensor]]]:
-        member = task.member
-        for name, values in layers.items():
-            x = _ready(values)
-            yield name, [self._decide(x, member.to(x.device), split, task) for split in task.splits]
+        exclusive = not task.multilabel
 
-    def _decide(self, x: Tensor, member: Tensor, split: Split, task: Task) -> Tensor:
-        c, exclusive = self.c[0], not task.multilabel
-        if len(self.c) > 1:
-            split = with_validation(split, task)
-            train, valid = standardise(x[split.train], x[split.valid])
-            best, fit = float("-inf"), None
-            for rival in sorted(self.c):
-                fit = logistic_regression(train, member[split.train], rival, exclusive, fit)
-                score = _validated(fit.decisions(valid), member[split.valid], exclusive)
-                if score > best:
-                    best, c = score, rival
-        train, test = standardise(x[~split.test], x[split.test])
-        fit = logistic_regression(train, member[~split.test], c, exclusive)
-        return fit.decisions(test).cpu()
+        def decide(x: Tensor, member: Tensor, x_test: Tensor) -> Tensor:
+            train, test = standardise(x, x_test)
+            return logistic_regression(train, member, c, exclusive).decisions(test)
+
+        for name, values in layers.items():
+            c = self.c[0] if len(self.c) == 1 else self._best(_ready(values), task)
+            yield from _each({name: values}, task, decide)
+
+    def _best(self, x: Tensor, task: Task) -> float:
+        member, exclusive = task.member.to(x.device), not task.multilabel
+        split = with_validation(task.splits[0], task)
+        train, valid = standardise(x[split.train], x[split.valid])
+        scores, fit = {}, None
+        for c in sorted(self.c):
+            fit = logistic_regression(train, member[split.train], c, exclusive, fit)
+            scores[c] = _validated(fit.decisions(valid), member[split.valid], exclusive)
+        return max(scores, key=scores.__getitem__)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ class LogMel64(nn.Module):
     layers = ("logmel",)
     sample_rate = 16000
     in_time = False
+    window: Tensor
+    bank: Tensor
 
     def __init__(self, seconds: float = 5.0, name: str = "logmel64") -> None:
         super().__init__()

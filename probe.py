@@ -18,11 +18,13 @@ from omegaconf import DictConfig
 
 from evaluation.benchmark import Benchmark, Failure, append_rows
 from evaluation.contrast import contrasts
+from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch
+from reporting.downstream import global_keys
 from reporting.profiles import write_profiles
 from reporting.tables import log_keys, score_table
-from reporting.terminal import print_scores
+from reporting.terminal import print_scores, print_tasks
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ def probe(cfg: DictConfig) -> None:
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks, failures = build_benchmarks(cfg)
-    result = Evaluation(failures=failures)
+    result, controls = Evaluation(failures=failures), Evaluation()
     try:
         device = _device(cfg.device)
         encoder = _moved(build(cfg.encoder), device)
@@ -49,21 +51,34 @@ def probe(cfg: DictConfig) -> None:
         done = evaluate(encoder, wanted, step, device, cfg.time_budget, progress=True)
         result.scores += done.scores
         result.failures += done.failures
+        controls = _controls(cfg, encoder, wanted, device)
     append_rows(folder / "scores.jsonl", result.scores)
-    append_rows(folder / "failures.jsonl", result.failures)
-    print_scores(score_table(result.scores), result.failures)
+    append_rows(folder / "controls.jsonl", controls.scores)
+    append_rows(folder / "failures.jsonl", [*result.failures, *controls.failures])
+    print_scores(score_table(result.scores), [*result.failures, *controls.failures])
+    print_tasks(score_table(result.scores), score_table(controls.scores))
     write_profiles(score_table(result.scores), folder / "figures")
     _log(cfg, result)
     log.info("scores are in %s", folder / "scores.jsonl")
-    if result.failures:
+    if result.failures or controls.failures:
         sys.exit(1)
+
+
+def _controls(
+    cfg: DictConfig, encoder: Any, benchmarks: list[Benchmark], device: torch.device
+) -> Evaluation:
+    if not cfg.get("controls"):
+        return Evaluation()
+    encoders, copies = build(cfg.controls.encoders), build(cfg.controls.copies)
+    return control_scores(encoder, benchmarks, encoders, copies, device, progress=True)
 
 
 def _log(cfg: DictConfig, result: Evaluation) -> None:
     """Send headline scores to the loggers of the config."""
     if not result.scores:
         return
-    keys = log_keys(score_table(result.scores))
+    table = score_table(result.scores)
+    keys = log_keys(table) | global_keys(table)
     try:
         for logger in build_loggers(cfg, secrets.token_hex(4)):
             logger.log_metrics(keys, result.scores[0].step or 0)

@@ -17,6 +17,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from callbacks.schedule import Schedule
 from evaluation.benchmark import Benchmark, Extensible, Failure, Score, append_rows
 from evaluation.evaluate import Encoder, Evaluation, evaluate
+from reporting.downstream import global_keys
 from reporting.figures import layer_step_png, trajectory_figure, write_report
 from reporting.profiles import write_profiles
 from reporting.tables import log_keys, score_table
@@ -161,7 +162,8 @@ class EvaluationCallback(pl.Callback):
     # ---- what is shown -----------------------------------------------------------------------
 
     def _keys(self, result: Evaluation) -> dict[str, float]:
-        keys = log_keys(score_table(result.scores))
+        table = score_table(result.scores)
+        keys = log_keys(table) | global_keys(table)
         wall = max(time.perf_counter() - self._begun, 1e-9)
         return {
             **keys,

@@ -94,6 +94,17 @@ def frozen_score(tasks: pd.DataFrame) -> pd.DataFrame:
     return found.reset_index()
 
 
+def global_keys(scores_of_one_step: pd.DataFrame) -> dict[str, float]:
+    """What a logger is given of the frozen score, and of how many tasks it is; none of none."""
+    found = frozen_score(task_scores(scores_of_one_step))
+    if found.empty:
+        return {}
+    return {
+        "probe/global/z": float(found["z"].iloc[0]),
+        "probe/global/tasks": float(found["tasks"].iloc[0]),
+    }
+
+
 def relative_score(tasks: pd.DataFrame) -> pd.DataFrame:
     """Mean over tasks of z over the set of encoders at hand (ddof 1), as arXiv 2511.16849 has it.
 

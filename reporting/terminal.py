@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable
 from typing import Literal
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reporting.downstream import frozen_score, task_scores
 from reporting.tables import above_surrogates, as_row, headlines, number, p_text, trajectory_table
 
 WIDTH_OF_FILES = 120
@@ -87,6 +89,47 @@ def print_scores(
         subject = failure.get("benchmark") or failure.get("encoder") or "unknown"
         text = escape(f"{subject} failed: {failure.get('error')}")
         console.print(f"[red]{text}[/red]", highlight=False)
+
+
+def print_tasks(
+    scores: pd.DataFrame, controls: pd.DataFrame | None = None, console: Console | None = None
+) -> None:
+    """Show the score of every downstream task above chance and against the frozen reference.
+
+    One probe stands for a task (:func:`reporting.downstream.task_scores`). With controls, what
+    the same probe and measure give without what the encoder has learned.
+    """
+    tasks = task_scores(scores)
+    if tasks.empty:
+        return
+    several = len(tasks[["encoder", "step"]].drop_duplicates()) > 1
+    heads = None if controls is None or controls.empty else headlines(controls)
+    names = [] if heads is None else list(heads["encoder"].unique())
+    columns = ["encoder"] * several + ["task", "probe", "value", "chance", *names, "normalised"]
+    referred = bool(tasks["z"].notna().any())
+    table = Table(title="Downstream tasks", title_justify="left")
+    for name in [*columns, *["z"] * referred]:
+        table.add_column(name, overflow="fold")
+    for row in tasks.itertuples():
+        found = [] if heads is None else [_control(heads, name, row) for name in names]
+        numbers = [row.value, row.chance, *found, row.normalised, *[row.z] * referred]
+        note = f"{row.benchmark.removeprefix('probe/')}{' (simulated)' if row.simulated else ''}"
+        cells = [*[_origin(row)] * several, note, f"{row.metric}, {row.layer}"]
+        table.add_row(*map(escape, cells), *map(number, numbers))
+    console = console or _console()
+    console.print(table)
+    for row in frozen_score(tasks).itertuples():
+        whose = f"{_origin(row)}: " if several else ""
+        console.print(
+            f"{whose}global score {row.z:+.2f}: mean z of {row.tasks} of the six tasks of the "
+            f"reference ({row.names})"
+        )
+
+
+def _control(heads: pd.DataFrame, name: str, row) -> float:  # type: ignore[no-untyped-def]
+    same = (heads["encoder"] == name) & (heads["benchmark"] == row.benchmark)
+    found = heads.loc[same & (heads["metric"] == row.metric), "value"]
+    return float(found.iloc[0]) if len(found) else math.nan
 
 
 def _origin(row) -> str:  # type: ignore[no-untyped-def]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from reporting.downstream import frozen_score, reference, relative_score, task_scores
+from reporting.downstream import frozen_score, global_keys, reference, relative_score, task_scores
 from reporting.tables import score_table
 
 
@@ -41,6 +41,14 @@ def test_missing_tasks_are_left_out_and_the_others_named() -> None:
     found = frozen_score(task_scores(score_table(at({"probe/gtzan": 1.0, "probe/esc50": 2.0}))))
     assert found["z"].item() == pytest.approx(1.5)
     assert found["names"].item() == "gtzan, esc50"
+
+
+def test_loggers_are_given_the_frozen_score_where_there_is_one() -> None:
+    rows = at({"probe/gtzan": 1.0, "probe/esc50": 2.0})
+    keys = global_keys(score_table(rows))
+    assert keys == {"probe/global/z": pytest.approx(1.5), "probe/global/tasks": 2.0}
+    assert global_keys(score_table([row("probe/made", "knn_accuracy", 0.5)])) == {}
+    assert global_keys(score_table([row("fmri/made", "r2", 0.5)])) == {}
 
 
 def test_another_model_does_not_move_the_frozen_score_but_the_relative_one() -> None:

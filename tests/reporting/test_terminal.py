@@ -80,3 +80,22 @@ def test_a_file_gets_wide_tables_and_values_above_surrogates(
     text = capsys.readouterr().out
     assert "excess_lag_cka_debiased" in text
     assert text.count("lag_cka_debiased") == 1
+
+
+def test_tasks_are_shown_above_chance_beside_their_controls() -> None:
+    rows = [
+        PROBE | {"benchmark": "probe/gtzan", "metric": "mlp_accuracy", "layer": "mix"},
+        PROBE | {"benchmark": "probe/barks", "metric": "linear_accuracy", "layer": "deep"},
+    ]
+    rows = [row | {"value": 0.7675, "chance": 0.1} for row in rows]
+    control = [rows[0] | {"encoder": "shuffled labels", "value": 0.0987}]
+    console = console_of_text()
+    terminal.print_tasks(score_table(rows), score_table(control), console)
+    text = _shown(console)
+    for part in ("gtzan", "barks", "mlp_accuracy", "shuffled", "0.099", "0.742", "0.000", "–"):
+        assert part in text
+    assert "global score +0.00: mean z of 1 of the six tasks of the reference (gtzan)" in text
+    terminal.print_tasks(score_table(rows[1:]), None, plain := console_of_text())
+    assert "global" not in _shown(plain)
+    terminal.print_tasks(score_table([FMRI | {"layer": "a"}]), None, nothing := console_of_text())
+    assert not _shown(nothing)

@@ -94,7 +94,7 @@ class Logistic:
         train too.
     """
 
-    c: Sequence[float] = (0.001, 0.01, 0.1)
+    c: Sequence[float] = (0.01, 0.1, 1.0)
     name: str = "logistic"
 
     def decisions(

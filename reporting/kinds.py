@@ -8,7 +8,8 @@ NULL, EXCESS = "null_", "excess_"
 """Metrics whose name begins so: the level of surrogates, a band in figures and no score; and what
 of a score lies above it."""
 PLAIN, MAP, WORDS, PROSODY, SHARED, DEPTH = "plain", "map", "words", "prosody", "shared", "depth"
-CEILING = "ceiling"
+CEILING, FOLD = "ceiling", "fold"
+PROBES = "probe/"
 WORD_CLASSES = ("content_", "function_", "word_")
 SHARED_METRICS = ("tnc", "mediation_ratio")
 
@@ -24,7 +25,7 @@ def kinds(rows: pd.DataFrame) -> pd.Series:
     Returns
     -------
     Series
-        ``map``: an electrode (``map_NAME`` with a target). ``words``: a component of the response
+        ``fold``: one fold of a downstream task (``probe/…`` with a target). ``map``: an electrode (``map_NAME`` with a target). ``words``: a component of the response
         to words (``content_NAME``, ``function_NAME``, ``word_NAME`` that have some window that is
         a name), or the own choice among them, which has no window.
         ``prosody``: sentences of one prosody (``prosody_NAME`` with a target). ``shared``: what
@@ -43,6 +44,7 @@ def kinds(rows: pd.DataFrame) -> pd.Series:
     found[metric.isin(SHARED_METRICS)] = SHARED
     found[metric.str.startswith("peak_depth_")] = DEPTH
     found[metric.str.startswith("ceiling_") & targeted] = CEILING
+    found[rows["benchmark"].str.startswith(PROBES) & targeted] = FOLD
     return found
 
 

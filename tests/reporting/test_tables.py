@@ -180,3 +180,12 @@ def test_metrics_of_the_last_step_alone_are_no_trajectory() -> None:
     }
     elsewhere = score_table(row | {"step": None} for row in [*rows[:2], *more])
     assert len(throughout(elsewhere)) == len(elsewhere)
+
+
+def test_folds_of_a_probe_are_rows_but_neither_headlines_nor_keys() -> None:
+    folds = [PROBE | {"layer": "a", "value": v, "target": f"fold{v}"} for v in (0.2, 0.8)]
+    whole = [PROBE | {"layer": "a", "value": 0.5}, PROBE | {"layer": "b", "value": 0.4}]
+    table = tables.score_table([*whole, *folds])
+    assert len(table) == 4
+    assert tables.headlines(table)["value"].tolist() == [0.5]
+    assert tables.log_keys(table) == {f"{PROBE['benchmark']}/{PROBE['metric']}": 0.5}

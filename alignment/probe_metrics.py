@@ -9,6 +9,7 @@ from math import ceil, floor
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 from scipy.special import ndtri
@@ -132,20 +133,36 @@ def onset_f1(
     """
     hits = 0
     for guessed, true in _clips(predicted, reference):
-        near = [[_near(g, t, tolerance, offset_share) for t in true] for g in guessed]
-        if guessed and true:
-            match = maximum_bipartite_matching(csr_array(np.array(near)), perm_type="column")
+        heard, there = _by_label(guessed), _by_label(true)
+        for label in heard.keys() & there.keys():
+            near = _near(heard[label], there[label], tolerance, offset_share)
+            match = maximum_bipartite_matching(csr_array(near), perm_type="column")
             hits += int((match >= 0).sum())
     total = sum(map(len, predicted.values())) + sum(map(len, reference.values()))
     return 2 * hits / total if total else float("nan")
 
 
-def _near(guessed: Event, true: Event, tolerance: float, offset_share: float | None) -> bool:
+def _by_label(events: Sequence[Event]) -> dict[str, NDArray[np.float64]]:
+    """Onsets and offsets of each label, of shape (events, 2)."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for label, onset, offset in events:
+        found.setdefault(label, []).append((onset, offset))
+    return {label: np.array(times) for label, times in found.items()}
+
+
+def _near(
+    guessed: NDArray[np.float64],
+    true: NDArray[np.float64],
+    tolerance: float,
+    offset_share: float | None,
+) -> NDArray[np.bool_]:
+    """Which of the guessed events, in rows, may stand for which true ones."""
     slack = tolerance + 1e-9  # seconds that were read from decimals
-    near = guessed[0] == true[0] and bool(abs(guessed[1] - true[1]) <= slack)
-    if offset_share is None or not near:
-        return near
-    return bool(abs(guessed[2] - true[2]) <= max(slack, offset_share * (true[2] - true[1])))
+    away = np.abs(guessed[:, None] - true)
+    near: NDArray[np.bool_] = away[..., 0] <= slack
+    if offset_share is not None:
+        near &= away[..., 1] <= np.maximum(slack, offset_share * (true[:, 1] - true[:, 0]))
+    return near
 
 
 def segment_error_rate(

@@ -254,6 +254,31 @@ class Split:
     test: Tensor
 
 
+def splits_of(folds: Tensor, fold_names: tuple[str, ...] = ()) -> list[Split]:
+    """One split for train, valid and test; otherwise one a fold.
+
+    Fold k is tested, the next one (the first after the last) validates, the rest trains, as in
+    HEAR 2021. With two folds there is none left to validate.
+
+    Parameters
+    ----------
+    folds : tensor of shape (stimuli,), int64
+    fold_names : tuple of str
+        Of each fold, where they have names.
+    """
+    if fold_names == TRAIN_VALID_TEST:
+        train, valid, test = (folds == index for index in range(3))
+        return [Split(train, valid, test)]
+    names = folds.unique().tolist()
+    splits = []
+    for k, name in enumerate(names):
+        test, valid = folds == name, folds == names[(k + 1) % len(names)]
+        if len(names) < 3:
+            valid = torch.zeros_like(test)
+        splits.append(Split(~(test | valid), valid, test))
+    return splits
+
+
 @dataclass(frozen=True)
 class Task:
     """Labelled sounds with fixed folds.
@@ -309,19 +334,5 @@ class Task:
 
     @property
     def splits(self) -> list[Split]:
-        """One split for train, valid and test; otherwise one a fold.
-
-        Fold k is tested, the next one (the first after the last) validates, the rest trains, as in
-        HEAR 2021. With two folds there is none left to validate.
-        """
-        if self.fold_names == TRAIN_VALID_TEST:
-            train, valid, test = (self.folds == index for index in range(3))
-            return [Split(train, valid, test)]
-        names = self.folds.unique().tolist()
-        splits = []
-        for k, name in enumerate(names):
-            test, valid = self.folds == name, self.folds == names[(k + 1) % len(names)]
-            if len(names) < 3:
-                valid = torch.zeros_like(test)
-            splits.append(Split(~(test | valid), valid, test))
-        return splits
+        """What trains, validates and tests: see `splits_of`."""
+        return splits_of(self.folds, self.fold_names)

@@ -16,7 +16,10 @@ from datamodules.stimuli import StimulusSet
 from models.encoder import Encoder, Frames, StoredFeatures
 
 T = TypeVar("T")
-Pooling = Literal["mean", "mean_std", "quarters", "frames"]
+Pooling = Literal["mean", "mean_std", "quarters", "frames", "coarse_frames"]
+FRAMES = ("frames", "coarse_frames")
+"""Poolings that keep frames: as they are, or means of neighbours, about twenty a second."""
+COARSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def _look_up(
 ) -> dict[Pooling, dict[str, Features]]:
     """Stored vectors are taken as they are; stored frames are pooled like computed ones."""
     found = encoder.lookup(stimuli.ids)
-    if "frames" in poolings and any(isinstance(value, Tensor) for value in found.values()):
+    if set(FRAMES) & set(poolings) and any(isinstance(value, Tensor) for value in found.values()):
         raise ValueError(f"{encoder.name} holds one vector a stimulus, this benchmark needs frames")
     return {
         pooling: {
@@ -197,8 +200,8 @@ POOLED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _pool(frames: Frames, pooling: Pooling) -> Features:
-    if pooling not in POOLED and pooling != "frames":
-        raise ValueError(f"pooling {pooling!r}: expected one of {[*POOLED, 'frames']}")
+    if pooling not in POOLED and pooling not in FRAMES:
+        raise ValueError(f"pooling {pooling!r}: expected one of {[*POOLED, *FRAMES]}")
     values = frames.values.float()
     position = torch.arange(values.shape[1], device=values.device)
     valid = position < frames.lengths[:, None].to(values.device)
@@ -206,7 +209,20 @@ def _pool(frames: Frames, pooling: Pooling) -> Features:
     values = values.masked_fill(~valid[..., None], 0.0)
     if pooling == "frames":
         return Features(values.cpu(), frames.lengths.cpu(), frames.rate, frames.offset)
+    if pooling == "coarse_frames":
+        return _coarse(values, valid, frames.rate, frames.offset)
     return Features(POOLED[pooling](values, valid).cpu())
+
+
+def _coarse(values: Tensor, valid: Tensor, rate: float, offset: float) -> Features:
+    """Means of as many neighbouring frames as make 50 ms; the last may be of fewer."""
+    count = max(1, round(COARSE * rate))
+    spare = -values.shape[1] % count
+    parts = torch.nn.functional.pad(values, (0, 0, 0, spare)).unflatten(1, (-1, count))
+    number = torch.nn.functional.pad(valid, (0, spare)).unflatten(1, (-1, count)).sum(2)
+    means = parts.sum(2) / number.clamp_min(1)[..., None]
+    centre = offset + (count - 1) / 2 / rate
+    return Features(means.cpu(), (number > 0).sum(1).cpu(), rate / count, centre)
 
 
 def _join(
@@ -219,17 +235,17 @@ def _join(
     pieces = [(torch.tensor(indices), features[pooling][layer]) for indices, features in parts]
     first = pieces[0][1]
     longest = max(piece.values.shape[1] for _, piece in pieces)
-    shape = (n, longest, *first.values.shape[2:]) if pooling == "frames" else (n, longest)
+    shape = (n, longest, *first.values.shape[2:]) if pooling in FRAMES else (n, longest)
     values = torch.zeros(shape)
     lengths = torch.zeros(n, dtype=torch.long)
     for indices, piece in pieces:
-        if pooling == "frames":
+        if pooling in FRAMES:
             values[indices, : piece.values.shape[1]] = piece.values
             lengths[indices] = piece.lengths.long()  # type: ignore[union-attr]
         else:
             values[indices] = piece.values
     if not torch.isfinite(values).all():
         raise ValueError(f"layer {layer} has features that are not finite")
-    if pooling != "frames":
+    if pooling not in FRAMES:
         return Features(values)
     return Features(values, lengths, first.rate, first.offset)

@@ -25,14 +25,14 @@ def kinds(rows: pd.DataFrame) -> pd.Series:
     Returns
     -------
     Series
-        ``fold``: one fold of a downstream task (``probe/…`` with a target). ``map``: an electrode (``map_NAME`` with a target). ``words``: a component of the response
-        to words (``content_NAME``, ``function_NAME``, ``word_NAME`` that have some window that is
-        a name), or the own choice among them, which has no window.
-        ``prosody``: sentences of one prosody (``prosody_NAME`` with a target). ``shared``: what
-        prosody, brain and model share (``tnc``, ``mediation_ratio``). ``depth``: where a metric
-        peaks (``peak_depth_…``). ``ceiling``: a bound of the noise ceiling (``ceiling_NAME`` with a
-        target). ``plain``: everything else. With ``null_`` or ``excess_`` before
-        the metric, the same.
+        ``fold``: one fold of a downstream task (``probe/…`` with a target). ``map``: an
+        electrode (``map_NAME`` with a target). ``words``: a component of the response to words
+        (``content_NAME``, ``function_NAME``, ``word_NAME`` that have some window that is a name),
+        or the own choice among them, which has no window. ``prosody``: sentences of one prosody
+        (``prosody_NAME`` with a target). ``shared``: what prosody, brain and model share (``tnc``,
+        ``mediation_ratio``). ``depth``: where a metric peaks (``peak_depth_…``). ``ceiling``: a
+        bound of the noise ceiling (``ceiling_NAME`` with a target). ``plain``: everything else.
+        With ``null_`` or ``excess_`` before the metric, the same.
     """
     metric = rows["metric"].str.removeprefix(NULL).str.removeprefix(EXCESS)
     targeted = rows["target"] != ""

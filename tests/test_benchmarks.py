@@ -14,7 +14,7 @@ from torch import Tensor
 from datamodules.stimuli import TimedResponseSet
 from evaluation.benchmark import Benchmark, Score
 from evaluation.eeg import FrameAlignment
-from evaluation.features import POOLED, Features
+from evaluation.features import FRAMES, POOLED, Features
 from evaluation.summaries import SELECTED
 from launch import CONF, build_benchmarks
 from tests.composing import config, options
@@ -64,7 +64,7 @@ def scores(benchmark: Any, *layers: Tensor) -> list[Score]:
         shapes = [(len(full), 200, f.values.shape[1]) for f in features]
         noise = [torch.randn(shape, generator=generator) for shape in shapes]
         features = [Features(x, full, 50.0, 0.01) for x in noise]
-    elif benchmark.pooling == "frames":
+    elif benchmark.pooling in FRAMES:
         full = torch.full((len(benchmark.stimuli),), 100)
         features = [
             Features(f.values[:, None].expand(-1, 100, -1), full, 50.0, 0.01) for f in features
@@ -80,7 +80,7 @@ def mean(rows: list[Score], metric: str) -> float:
 def test_benchmarks_keep_the_contract(benchmark: Any, request: pytest.FixtureRequest) -> None:
     assert isinstance(benchmark, Benchmark)
     assert benchmark.name == request.node.callspec.params["benchmark"]
-    assert benchmark.pooling in {*POOLED, "frames"}
+    assert benchmark.pooling in {*POOLED, *FRAMES}
     waveform = benchmark.stimuli.waveform(0, 24_000)
     assert waveform.ndim == 1
     assert waveform.dtype == torch.float32
@@ -105,7 +105,7 @@ def test_benchmarks_without_stimuli_keep_theirs(name: str, data: Path) -> None:
     assert isinstance(benchmark, Benchmark)
     assert benchmark.name == name
     assert benchmark.stimuli is None
-    assert benchmark.pooling in {*POOLED, "frames"}
+    assert benchmark.pooling in {*POOLED, *FRAMES}
     assert benchmark.recording.provenance.source
     assert benchmark.recording.provenance.licence
 

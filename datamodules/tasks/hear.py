@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +13,19 @@ import soundfile
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import (
-    TRAIN_VALID_TEST,
-    Provenance,
-    StimulusSet,
-    Task,
-    check_readable,
-)
+from datamodules.events import Event
+from datamodules.stimuli import TRAIN_VALID_TEST, Provenance, StimulusSet, Task
 from datamodules.tasks.hear_files import (
     HEAR,
     METADATA,
     METRICS,
     VOCABULARY,
+    Listing,
     metric_names,
-    read_json,
-    read_metadata,
-    read_vocabulary,
-    sound_folder,
-    split_names,
-    task_folder,
+    read_listing,
 )
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that is heard from ``start`` to ``end`` (s from the onset of the clip)."""
-
-    label: str
-    start: float
-    end: float
 
 
 def hear_task(
@@ -55,6 +37,7 @@ def hear_task(
     source: str = HEAR,
     licence: str = "",
     paper: str = "",
+    clips: int | None = None,
 ) -> Task:
     """A scene task: one label a clip, or several.
 
@@ -74,70 +57,40 @@ def hear_task(
         Clips are cut to this length and scaled to this level.
     source : str
         Where the task is had from, named where it is missing.
+    clips : int, optional
+        How many there should be: a part of the task has scores of its own.
 
     Raises
     ------
     FileNotFoundError
         The folder, a split, a folder of sounds or a clip is missing.
     ValueError
-        It is a task of events, a label is not in the vocabulary, or a clip cannot be read.
+        It is a task of events, a label is not in the vocabulary, a clip cannot be read, or there
+        are fewer than ``clips``.
     """
-    if folder is None:
-        raise ValueError("hear is not set: give hear=FOLDER, a task in HEAR's format or many")
-    root = task_folder(Path(folder), source)
-    metadata = read_metadata(root)
-    kind = metadata.get("embedding_type")
+    found = read_listing(folder, source, sample_rate, clips)
+    kind = found.metadata.get("embedding_type")
     if kind != "scene":
         raise ValueError(
-            f"{root.name} is a task with embedding_type {kind!r}, and probes classify whole clips: "
-            "choose a task of embedding_type 'scene'; hear_events reads events"
+            f"{found.root.name} is a task with embedding_type {kind!r}, expected 'scene', whole "
+            "clips with labels: hear_event_task reads events"
         )
-    classes = read_vocabulary(root)
-    splits = split_names(root, metadata)
-    sounds = sound_folder(root, sample_rate)
-    several = metadata.get("prediction_type") == "multilabel"
-    names, paths, rows, folds = [], [], [], []
-    for fold, split in enumerate(splits):
-        for file, labels in read_json(root, f"{split}.json").items():
-            names.append(f"{split}/{file}")
-            paths.append(sounds / split / file)
-            rows.append(_row(root, f"{split}/{file}", labels, classes, several))
-            folds.append(fold)
-    _check(root, paths)
+    several = found.metadata.get("prediction_type") == "multilabel"
+    rows = [
+        _row(found, clip, labels, several)
+        for clip, labels in zip(found.names, found.contents, strict=True)
+    ]
     task = Task(
-        StimulusSet(name or root.name, names, paths, max_seconds, rms),
-        _labels(rows, len(classes), several),
-        tuple(classes),
-        torch.tensor(folds),
-        Provenance(source=source, licence=licence, paper=paper, note=f"{sounds.name} Hz"),
-        tuple(splits),
-        metric_names(root, metadata),
+        StimulusSet(name or found.root.name, found.names, found.paths, max_seconds, rms),
+        _labels(rows, len(found.classes), several),
+        tuple(found.classes),
+        found.folds,
+        Provenance(source=source, licence=licence, paper=paper, note=f"{found.sounds.name} Hz"),
+        found.splits,
+        metric_names(found.root, found.metadata),
     )
-    log.info("%s: %d clips at %s Hz", root.name, len(names), sounds.name)
+    log.info("%s: %d clips at %s Hz", found.root.name, len(found.names), found.sounds.name)
     return task
-
-
-def hear_events(folder: str | Path) -> dict[str, list[Event]]:
-    """Events of every clip of an event task, by ``split/file``, in the order of the file.
-
-    The files hold milliseconds.
-    """
-    root = task_folder(Path(folder), HEAR)
-    classes = read_vocabulary(root)
-    found = {}
-    for split in split_names(root, read_metadata(root)):
-        for file, events in read_json(root, f"{split}.json").items():
-            clip = f"{split}/{file}"
-            if not all(isinstance(event, dict) for event in events):
-                raise ValueError(
-                    f"{root / split}.json: {file} has labels without times: hear_task reads scenes"
-                )
-            for event in events:
-                _index(root, clip, event["label"], classes)
-            found[clip] = [
-                Event(str(e["label"]), e["start"] / 1000, e["end"] / 1000) for e in events
-            ]
-    return found
 
 
 def write_hear_task(
@@ -200,7 +153,7 @@ def write_hear_task(
 
 def _measures(task: Task, events: bool) -> list[str]:
     if events:
-        return ["event_onset_200ms_fms"]
+        return ["event_onset_200ms_fms", "segment_1s_er"]
     theirs = {ours: name for name, ours in METRICS.items()}
     return [theirs[m] for m in task.metrics] or ["mAP" if task.multilabel else "top1_acc"]
 
@@ -220,24 +173,13 @@ def _write(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def _row(
-    root: Path, clip: str, labels: list[Any], classes: dict[str, int], several: bool
-) -> list[int]:
+def _row(found: Listing, clip: str, labels: list[Any], several: bool) -> list[int]:
     if not several and len(labels) != 1:
         raise ValueError(
-            f"{root.name}: {clip} has {len(labels)} labels, expected one in a multiclass task: "
-            "its prediction_type may be multilabel"
+            f"{found.root.name}: {clip} has {len(labels)} labels, expected one in a multiclass "
+            "task: its prediction_type may be multilabel"
         )
-    return [_index(root, clip, label, classes) for label in labels]
-
-
-def _index(root: Path, clip: str, label: object, classes: dict[str, int]) -> int:
-    if str(label) not in classes:
-        raise ValueError(
-            f"{root.name}: label {label!r} of {clip} is not in {VOCABULARY} ({len(classes)} "
-            "labels): add it there, or mend the label"
-        )
-    return classes[str(label)]
+    return [found.index(clip, label) for label in labels]
 
 
 def _labels(rows: list[list[int]], classes: int, several: bool) -> Tensor:
@@ -247,14 +189,3 @@ def _labels(rows: list[list[int]], classes: int, several: bool) -> Tensor:
     for row, held in enumerate(rows):
         table[row, held] = True
     return table
-
-
-def _check(root: Path, paths: list[Path]) -> None:
-    gone = [path for path in paths if not path.is_file()]
-    if gone:
-        raise FileNotFoundError(
-            f"{root.name} lists {gone[0].parent.name}/{gone[0].name}, which is not at {gone[0]} "
-            f"({len(gone)} of {len(paths)} clips missing): unpack the archive again"
-        )
-    for path in paths:
-        check_readable(path)

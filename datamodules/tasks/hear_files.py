@@ -10,10 +10,14 @@ from __future__ import annotations
 import csv
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datamodules.stimuli import TRAIN_VALID_TEST
+import torch
+from torch import Tensor
+
+from datamodules.stimuli import TRAIN_VALID_TEST, check_readable
 
 METADATA, VOCABULARY = "task_metadata.json", "labelvocabulary.csv"
 HEAR = "https://github.com/hearbenchmark/hear-eval-kit"
@@ -48,6 +52,88 @@ def hear_folders(folder: str | Path | None) -> list[Path]:
             f"in HEAR's format, see {HEAR}"
         )
     return found
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The clips that a task's files list, those of the first split first.
+
+    Attributes
+    ----------
+    root, sounds : path
+        The task's folder and that of its sounds at one rate.
+    names, paths, contents : lists
+        ``split/file``, the sound, and labels or events as they are written there.
+    folds : tensor of shape (clips,), int64
+        Place of each clip's split in ``splits``.
+    classes : dict
+        Index of each label.
+    """
+
+    root: Path
+    sounds: Path
+    metadata: dict[str, Any]
+    names: list[str]
+    paths: list[Path]
+    contents: list[list[Any]]
+    folds: Tensor
+    splits: tuple[str, ...]
+    classes: dict[str, int]
+
+    def index(self, clip: str, label: object) -> int:
+        """Number of a label that a clip has."""
+        if str(label) not in self.classes:
+            raise ValueError(
+                f"{self.root.name}: label {label!r} of {clip} is not in {VOCABULARY} "
+                f"({len(self.classes)} labels): add it there, or mend the label"
+            )
+        return self.classes[str(label)]
+
+
+def read_listing(
+    folder: str | Path | None, source: str, sample_rate: int | None, clips: int | None
+) -> Listing:
+    """What a task's files list, with every sound in its place.
+
+    Parameters
+    ----------
+    clips : int, optional
+        How many there should be.
+    """
+    if folder is None:
+        raise ValueError("hear is not set: give hear=FOLDER, a task in HEAR's format or many")
+    root = task_folder(Path(folder), source)
+    metadata = read_metadata(root)
+    classes = read_vocabulary(root)
+    splits = split_names(root, metadata)
+    sounds = sound_folder(root, sample_rate)
+    listed = [
+        (fold, f"{split}/{file}", content)
+        for fold, split in enumerate(splits)
+        for file, content in read_json(root, f"{split}.json").items()
+    ]
+    names = [name for _, name, _ in listed]
+    paths = [sounds / name for name in names]
+    _check(root, paths, clips)
+    folds = torch.tensor([fold for fold, _, _ in listed], dtype=torch.long)
+    contents = [content for _, _, content in listed]
+    return Listing(root, sounds, metadata, names, paths, contents, folds, tuple(splits), classes)
+
+
+def _check(root: Path, paths: list[Path], clips: int | None) -> None:
+    if clips is not None and len(paths) < clips:
+        raise ValueError(
+            f"{root.name} has {len(paths):,} of {clips:,} clips: unpack all of the archive, or set "
+            "benchmark.probe.NAME.task.clips=null to go on with these"
+        )
+    gone = [path for path in paths if not path.is_file()]
+    if gone:
+        raise FileNotFoundError(
+            f"{root.name} lists {gone[0].parent.name}/{gone[0].name}, which is not at {gone[0]} "
+            f"({len(gone)} of {len(paths)} clips missing): unpack the archive again"
+        )
+    for path in paths:
+        check_readable(path)
 
 
 def task_folder(folder: Path, source: str) -> Path:

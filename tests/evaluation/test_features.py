@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from evaluation.features import POOLED, Features, Pooling, extract
+from evaluation.features import FRAMES, POOLED, Features, Pooling, extract
 from models.encoder import Frames
 from models.external.precomputed import Precomputed
 from tests.evaluation.toys import HOP, ToyEncoder, sounds
 
-FRAMES = [5, 1, 3, 2, 4, 1]
+COUNTS = [5, 1, 3, 2, 4, 1]
 
 
 def frames_of(index: int) -> Tensor:
     """What the toy encoder's first layer is for one sound."""
     waveform = sounds().waveform(index, 100)
-    return waveform[: FRAMES[index] * HOP].view(-1, HOP)
+    return waveform[: COUNTS[index] * HOP].view(-1, HOP)
 
 
 def naive(frames: Tensor, pooling: str) -> Tensor:
@@ -60,12 +61,32 @@ def test_frames_are_kept_in_stimulus_order_and_zero_behind_the_end() -> None:
     found = extract(ToyEncoder(), sounds(), ["frames", "mean"], batch_seconds=0.5)
     kept = found["frames"]["samples"]
     assert kept.lengths is not None
-    assert kept.lengths.tolist() == FRAMES
+    assert kept.lengths.tolist() == COUNTS
     assert (kept.rate, kept.offset) == (10.0, 0.05)
-    for i, n in enumerate(FRAMES):
+    for i, n in enumerate(COUNTS):
         torch.testing.assert_close(kept.values[i, :n], frames_of(i))
         assert kept.values[i, n:].eq(0).all()
     assert found["mean"]["samples"].lengths is None
+
+
+@pytest.mark.parametrize(("rate", "count"), [(10.0, 1), (25.0, 1), (50.0, 2), (75.0, 4)])
+def test_coarse_frames_are_means_of_neighbours(rate: float, count: int) -> None:
+    class Faster(ToyEncoder):
+        def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
+            return {k: replace(f, rate=rate) for k, f in super().encode(audio, lengths).items()}
+
+    kept = extract(Faster(), sounds(), ["coarse_frames"], batch_seconds=0.5)["coarse_frames"]
+    found = kept["samples"]
+    assert found.lengths is not None
+    assert found.rate == rate / count
+    for i, n in enumerate(COUNTS):
+        parts = [frames_of(i)[k : min(k + count, n)] for k in range(0, n, count)]
+        assert found.lengths[i] == len(parts)
+        expected = torch.stack([sum(part) / len(part) for part in parts])  # type: ignore[misc]
+        torch.testing.assert_close(found.values[i, : len(parts)], expected)
+        assert found.values[i, len(parts) :].eq(0).all()
+    centres = [0.05 + k / rate for k in range(count)]
+    assert found.offset == pytest.approx(sum(centres) / count)
 
 
 def test_batches_are_sorted_by_length_and_bounded() -> None:
@@ -84,7 +105,7 @@ def test_wrong_layers_are_named_with_those_promised() -> None:
         extract(encoder, sounds(), ["mean"])
 
 
-@pytest.mark.parametrize("pooling", [*POOLED, "frames"])
+@pytest.mark.parametrize("pooling", [*POOLED, *FRAMES])
 def test_features_that_are_not_finite_are_an_error(pooling: Pooling) -> None:
     with pytest.raises(ValueError, match="layer samples has features that are not finite"):
         extract(ToyEncoder(gain=float("inf")), sounds(), [pooling])

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from datamodules.events import Event
 from datamodules.stimuli import TRAIN_VALID_TEST, Provenance, StimulusSet, Task
-from datamodules.tasks.hear import Event, write_hear_task
+from datamodules.tasks.hear import write_hear_task
 from evaluation.benchmark import Benchmark, read_scores
 from launch import CONF, build_benchmarks
 from probe import probe
@@ -79,14 +80,17 @@ def test_what_is_missing_is_said_with_where_to_get_it(name: str, tmp_path: Path)
     assert "ENTRAIN_DATA" in failure.error
 
 
-def test_all_tasks_of_a_folder_are_scored_and_events_are_reported(tmp_path: Path) -> None:
+def test_all_tasks_of_a_folder_are_scored_and_what_is_wrong_is_reported(tmp_path: Path) -> None:
     write_hear_task(tones(), tmp_path / "tasks", 8000)
     write_hear_task(tones(TABLE, ()), tmp_path / "tasks", 8000, mode="several")
-    events = {str(i): [Event("low", 0.0, 0.5)] for i in range(N)}
+    events = {str(i): [Event(("low", "middle", "high")[i % 3], 0.0, 0.5)] for i in range(N)}
     write_hear_task(tones(), tmp_path / "tasks", 8000, mode="events", events=events)
+    broken = write_hear_task(tones(), tmp_path / "tasks", 8000, mode="broken")
+    (broken / "valid.json").unlink()
     options = ["benchmark=[probe/hear]", f"hear='{tmp_path}/tasks'", "device=cpu", "name=test"]
+    options += [f"output_dir='{tmp_path}'", "encoder=logmel_frames"]
     with pytest.raises(SystemExit):
-        probe(composed(tmp_path, f"output_dir='{tmp_path}'", *options, config="probe"))
+        probe(composed(tmp_path, *options, config="probe"))
     scores = read_scores(tmp_path / "scores.jsonl")
     rows = {(r.benchmark, r.metric): r for r in scores if not r.target}
     assert set(rows) == {
@@ -94,15 +98,18 @@ def test_all_tasks_of_a_folder_are_scored_and_events_are_reported(tmp_path: Path
         ("probe/hear/tones-1.0.0-full", "linear_accuracy"),
         ("probe/hear/tones-1.0.0-several", "knn_map"),
         ("probe/hear/tones-1.0.0-several", "linear_map"),
+        ("probe/hear/tones-1.0.0-events", "event_onset_200ms_f1"),
+        ("probe/hear/tones-1.0.0-events", "segment_1s_error_rate"),
     }
     for (name, metric), row in rows.items():
-        assert row.value > 0.95
+        assert row.value < 0.1 if metric == "segment_1s_error_rate" else row.value > 0.95
         folds = {r.target for r in scores if (r.benchmark, r.metric) == (name, metric) and r.target}
-        assert folds == (set() if name.endswith("full") else {f"fold{k:02d}" for k in range(5)})
+        several = name.endswith("several")
+        assert folds == ({f"fold{k:02d}" for k in range(5)} if several else set())
     (line,) = (tmp_path / "failures.jsonl").read_text().splitlines()
     failure = json.loads(line)
-    assert failure["benchmark"] == "probe/hear/tones-1.0.0-events"
-    assert "embedding_type 'event'" in failure["error"]
+    assert failure["benchmark"] == "probe/hear/tones-1.0.0-broken"
+    assert "has no valid.json" in failure["error"]
 
 
 def test_a_folder_that_is_not_given_is_asked_for(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""Probes of events: how well a layer's frames say what sounds when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from alignment.event_frames import events_of, median_filtered, odd_width, sounding
+from alignment.frame_ridge import Sums, fit_detector, sums_of, total
+from alignment.inference import mean_interval
+from alignment.probe_metrics import Event, onset_f1, segment_error_rate
+from datamodules.events import EventTask
+from datamodules.stimuli import Split
+from evaluation.benchmark import Score
+from evaluation.features import Features, Pooling
+
+Clips = Mapping[str, Sequence[Event]]
+METRICS: dict[str, Callable[[Clips, Clips], float]] = {
+    "event_onset_200ms_f1": partial(onset_f1, tolerance=0.2),
+    "event_onset_50ms_f1": partial(onset_f1, tolerance=0.05),
+    "event_onset_offset_50ms_20pct_f1": partial(onset_f1, tolerance=0.05, offset_share=0.2),
+    "segment_1s_error_rate": partial(segment_error_rate, seconds=1.0),
+}
+"""The larger the better, but for those that end in ``_error_rate``: there the smallest is best, and
+`reporting.tables` knows them by name."""
+THRESHOLDS = (0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2, 0.9, 1.0, 1.1, 1.2)
+"""Between silent frames at 0 and sounding ones at 1; of equal thresholds the first is taken."""
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """From decisions to events: a threshold, a median filter (s) and the shortest event (s)."""
+
+    threshold: float
+    median: float
+    shortest: float
+
+
+@dataclass(frozen=True)
+class LabelledFrames:
+    """Frames of every clip of one layer, with what sounds in each."""
+
+    values: Tensor
+    lengths: list[int]
+    rate: float
+    offset: float
+    labels: list[Tensor]
+
+    def of(self, clip: int) -> Tensor:
+        """Valid frames of a clip, shape (frames, dim)."""
+        return self.values[clip, : self.lengths[clip]]
+
+
+class EventProbe:
+    """A linear detector on single frames of every layer, over the task's fixed folds.
+
+    Frames of layers denser than twenty a second are means of neighbours, about 50 ms long
+    (``pooling = "coarse_frames"``). A frame is labelled with what sounds at its centre. One ridge
+    regression a class to these labels replaces the perceptron of HEAR: it is solved from sums
+    over frames that are made once for each layer and fold, so that minutes of audio are scored in
+    seconds at every checkpoint; its penalty is the one with the least squared error on validation
+    frames. Runs of frames above a threshold, after a median filter and without the shortest, are
+    events. Threshold, filter and shortest event are those with the best first metric on
+    validation clips, one choice for all classes; filter and shortest event are from the task's
+    own lists, as in HEAR 2021, whose threshold of .5 suits outputs of a sigmoid.
+
+    Value and 95 % interval are over folds; a task that is tested once has no interval.
+
+    Parameters
+    ----------
+    name : str
+        ``probe/…``.
+    task : EventTask
+        With clips that validate: train, valid and test, or three folds or more.
+    metrics : sequence of str, optional
+        Of ``METRICS``; by default the task's own. The first makes the choices.
+    log10_alphas : (low, high, steps)
+        Grid of ridge penalties on standardised features.
+    """
+
+    pooling: Pooling = "coarse_frames"
+    in_time = True
+
+    def __init__(
+        self,
+        name: str,
+        task: EventTask,
+        metrics: Sequence[str] | None = None,
+        log10_alphas: Sequence[float] = (-1, 6, 15),
+    ) -> None:
+        self.name = name
+        self.task = task
+        self.stimuli = task.stimuli
+        self.metrics = tuple(metrics or task.metrics or list(METRICS)[:1])
+        unknown = [metric for metric in self.metrics if metric not in METRICS]
+        if unknown:
+            raise ValueError(
+                f"{name}: events have no metric {unknown[0]}: choose from {', '.join(METRICS)}"
+            )
+        if not all(split.valid.any() for split in task.splits):
+            raise ValueError(
+                f"{name}: {len(task.splits)} folds leave no clips to choose a threshold on: give "
+                "it three folds or more, or train, valid and test"
+            )
+        low, high, steps = log10_alphas
+        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        self.events: list[list[Event]] = [
+            [(event.label, event.start, event.end) for event in events] for events in task.events
+        ]
+
+    def score(self, features: Mapping[str, Features]) -> list[Score]:
+        rows = []
+        for layer, feature in features.items():
+            values = self._values(self._frames(feature))
+            rows += [self._row(name, layer, values[:, i]) for i, name in enumerate(self.metrics)]
+        return rows
+
+    def _row(self, metric: str, layer: str, values: Tensor) -> Score:
+        low, high = mean_interval(values)
+        return Score(
+            self.name,
+            metric,
+            layer,
+            float(values.mean()),
+            ci_low=low,
+            ci_high=high,
+            n=len(self.stimuli),
+            simulated=self.task.provenance.simulated,
+        )
+
+    def _frames(self, feature: Features) -> LabelledFrames:
+        assert feature.lengths is not None
+        assert feature.rate is not None
+        assert feature.offset is not None
+        lengths = feature.lengths.tolist()
+        grid = (feature.rate, feature.offset)
+        labels = [
+            sounding(events, self.task.classes, length, *grid)
+            for events, length in zip(self.events, lengths, strict=True)
+        ]
+        return LabelledFrames(feature.values, lengths, *grid, labels)
+
+    def _values(self, frames: LabelledFrames) -> Tensor:
+        """Metrics of each tested split, shape (splits, metrics)."""
+        folds = self.task.folds
+        sums = {
+            fold: total(sums_of(frames.of(i), frames.labels[i]) for i in _rows(folds == fold))
+            for fold in folds.unique().tolist()
+        }
+        return torch.stack([self._tested(frames, split, sums) for split in self.task.splits])
+
+    def _tested(self, frames: LabelledFrames, split: Split, sums: dict[int, Sums]) -> Tensor:
+        train, valid = (
+            total(sums[fold] for fold in self.task.folds[part].unique().tolist())
+            for part in (split.train, split.valid)
+        )
+        detector = fit_detector(train, valid, self.alphas)
+        decided, decisions = (
+            {i: detector(frames.of(i)) for i in _rows(part)} for part in (split.valid, split.test)
+        )
+        found = self._detected(frames, decisions, self._choose(frames, decided))
+        values = [self._measure(metric, found) for metric in self.metrics]
+        if any(value != value for value in values):
+            raise ValueError(
+                f"{self.name}: no clip of a tested fold has an event, so that there is nothing to "
+                "be found: check the folds of the task"
+            )
+        return torch.tensor(values, dtype=torch.float64)
+
+    def _choose(self, frames: LabelledFrames, decisions: dict[int, Tensor]) -> Smoothing:
+        """Threshold, filter and shortest event that detect best in some clips."""
+        metric = self.metrics[0]
+        sign = -1 if metric.endswith("_error_rate") else 1
+        best, value = Smoothing(THRESHOLDS[0], 0.0, 0.0), float("-inf")
+        for tried in self._smoothings():
+            reached = sign * self._measure(metric, self._detected(frames, decisions, tried))
+            if reached > value:
+                best, value = tried, reached
+        return best
+
+    def _smoothings(self) -> Iterator[Smoothing]:
+        task = self.task
+        for values in product(THRESHOLDS, task.median_seconds, task.shortest_seconds):
+            yield Smoothing(*values)
+
+    def _detected(
+        self, frames: LabelledFrames, decisions: dict[int, Tensor], smoothing: Smoothing
+    ) -> dict[str, list[Event]]:
+        width = odd_width(smoothing.median, frames.rate)
+        grid = (self.task.classes, frames.rate, frames.offset, smoothing.shortest)
+        return {
+            self.stimuli.ids[i]: events_of(median_filtered(d > smoothing.threshold, width), *grid)
+            for i, d in decisions.items()
+        }
+
+    def _measure(self, metric: str, found: dict[str, list[Event]]) -> float:
+        place = {clip: i for i, clip in enumerate(self.stimuli.ids)}
+        return METRICS[metric](found, {clip: self.events[place[clip]] for clip in found})
+
+
+def _rows(mask: Tensor) -> list[int]:
+    found: list[int] = mask.nonzero().flatten().tolist()
+    return found

@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
 
-from evaluation.benchmark import Benchmark, Extensible, Failure
+from evaluation.benchmark import Benchmark, Extensible, Failure, Probing
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +142,9 @@ def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failur
     """Benchmarks of the config by name, and those that cannot be built, with the reason.
 
     A config may give several: a mapping from the rest of the name to a function that makes one.
-    Those that ``optional`` names are left out where their data are not there; with ``full`` those
-    that have a quick and a full form take the full one.
+    Those that ``optional`` names are left out where their data are not there. ``probes`` are those
+    of every downstream task; with ``full``, benchmarks that have a quick and a full form take the
+    full one.
     """
     benchmarks: dict[str, Benchmark] = {}
     failures = []
@@ -160,6 +161,8 @@ def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failur
                 parts = [(f"{name}/{part}", function) for part, function in made.items()]
                 waiting.extendleft(reversed(parts))
             else:
+                if cfg.get("probes") and isinstance(made, Probing):
+                    made = made.with_probes(list(cfg.probes))
                 whole = cfg.get("full") and isinstance(made, Extensible)
                 benchmarks[name] = made.in_full() if whole else made
         except Exception as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -90,6 +90,15 @@ class Extensible(Benchmark, Protocol):
 
     def in_full(self) -> Benchmark:
         """The same with every analysis: the values of this one, and others."""
+        ...
+
+
+@runtime_checkable
+class Probing(Benchmark, Protocol):
+    """A benchmark whose probes can be chosen."""
+
+    def with_probes(self, probes: Sequence[str]) -> Benchmark:
+        """The same with these probes and no others."""
         ...
 
 

@@ -31,9 +31,9 @@ class ClassificationProbe:
     row for every layer, or for ``mix`` where all are learned from together, and with several folds
     one for each of these too (``target``).
 
-    The quick form has ``knn`` and ``linear``; the full one also ``logistic`` and ``mlp``, and for
-    tasks of several labels a clip more measures. See :mod:`evaluation.probes` and
-    :mod:`evaluation.measures`.
+    The quick form has ``knn`` and ``linear``; the full one also ``logistic`` and ``mlp_fast``, and
+    for tasks of several labels a clip more measures. See :mod:`evaluation.probes`, which has the
+    published ``mlp`` and ``hear_mlp`` too, and :mod:`evaluation.measures`.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class ClassificationProbe:
         task: Task,
         pooling: Pooling = "mean_std",
         probes: Sequence[str | Probe] = ("knn", "linear"),
-        full: Sequence[str | Probe] = ("knn", "linear", "logistic", "mlp"),
+        full: Sequence[str | Probe] = ("knn", "linear", "logistic", "mlp_fast"),
         interval: str | None = None,
     ) -> None:
         if interval not in (None, "folds", "clips"):
@@ -75,6 +75,12 @@ class ClassificationProbe:
         known = {probe.name for probe in self.probes}
         made.probes = [*self.probes, *(p for p in self._full if p.name not in known)]
         made._whole = True
+        return made
+
+    def with_probes(self, probes: Sequence[str | Probe]) -> ClassificationProbe:
+        """The same with these probes and no others, quick and in full."""
+        made = copy(self)
+        made.probes = made._full = _made(self.name, probes)
         return made
 
     def controls(self) -> dict[str, ClassificationProbe]:

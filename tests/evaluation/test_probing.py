@@ -15,7 +15,7 @@ from alignment.probe_grid import Budget
 from alignment.probe_intervals import precision_replicates
 from datamodules.stimuli import Provenance, Task
 from evaluation import probes
-from evaluation.benchmark import Extensible, Score
+from evaluation.benchmark import Extensible, Probing, Score
 from evaluation.features import Features
 from evaluation.probes import Perceptron, Probe
 from evaluation.probing import COMMONEST, SHUFFLED, ClassificationProbe
@@ -199,6 +199,15 @@ def test_the_full_form_has_the_values_of_the_quick_one_and_others() -> None:
     assert mixed[0].value > 0.5
     some = several(TABLE, full=()).in_full()
     assert {"linear_auc", "knn_d_prime"} <= set(scored(some, TABLE * 1.0 + normal(0, N, 3)))
+
+
+def test_probes_can_be_chosen_from_the_command_line() -> None:
+    benchmark = probe()
+    assert isinstance(benchmark, Probing)
+    x = torch.nn.functional.one_hot(LABELS, CLASSES) * 5 + normal(0, N, CLASSES)
+    chosen = benchmark.with_probes(["linear"])
+    assert set(scored(chosen, x)) == set(scored(chosen.in_full(), x)) == {"linear_accuracy"}
+    assert set(scored(benchmark, x)) == {"knn_accuracy", "linear_accuracy"}
 
 
 def test_controls_are_at_chance_and_at_the_majority() -> None:

@@ -220,8 +220,8 @@ NAMED: dict[str, Probe] = {
     "mlp_fast": Perceptron(budget=Budget(60, 6, 2), settings=4, width=256, name="mlp_fast"),
     "hear_mlp": STOCK,
 }
-"""What a name in a config stands for: ``mlp`` is the probe of arXiv 2511.16849, ``mlp_fast`` the same
-with a fraction of its width, settings and time, for the end of a training run."""
+"""What a name in a config stands for: ``mlp`` is the probe of arXiv 2511.16849, ``mlp_fast`` the
+same with a fraction of its width, settings and time, for the end of a training run."""
 
 
 def device() -> torch.device:

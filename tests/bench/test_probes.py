@@ -6,6 +6,7 @@ from argparse import Namespace
 
 import pytest
 
+from bench import probes
 from bench.probes import measure, problem
 
 ARGS = Namespace(
@@ -15,7 +16,7 @@ ARGS = Namespace(
     classes=3,
     folds=3,
     width=8,
-    epochs=2,
+    epochs=3,
     batch=16,
     chunk=16,
     sample=2,
@@ -26,9 +27,17 @@ ARGS = Namespace(
 @pytest.mark.parametrize("mix", [True, False])
 def test_every_method_is_timed(mix: bool) -> None:
     found = measure(ARGS, mix)
-    assert [count for _, count, _ in found] == [48 if mix else 96, 2, 2]
+    assert [count for _, count, _ in found] == [48 if mix else 96, 2, 2, 2]
     assert all(seconds > 0 for _, _, seconds in found)
     assert found[0][0] == "as one"
+
+
+def test_the_default_probes_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "TASKS", {"made": (60, 1, 3, 3)})
+    table = probes.checkpoint(ARGS)
+    cells = [list(column.cells) for column in table.columns]
+    assert cells[:4] == [["made"], ["60"], ["3"], ["16"]]
+    assert all(float(column[0]) > 0 for column in cells[4:])
 
 
 def test_folds_rotate() -> None:

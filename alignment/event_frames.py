@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
-
-from alignment.probe_metrics import Event
 
 
 def sounding(
-    events: Sequence[Event], classes: Sequence[str], frames: int, rate: float, offset: float
+    events: Float[Tensor, "events 3"], classes: int, frames: int, rate: float, offset: float
 ) -> Bool[Tensor, "frames classes"]:
     """Which classes sound at the centre of each frame.
 
     Parameters
     ----------
-    events : sequence of (label, onset, offset)
-        In seconds; an event sounds from its onset to before its offset.
-    classes : sequence of str
-    frames : int
+    events : tensor of shape (events, 3)
+        Number of the class, onset and offset (s); an event sounds from its onset to before its
+        offset.
+    classes, frames : int
     rate : float
         Frames a second.
     offset : float
         Centre of frame 0 (s).
     """
-    columns = {label: column for column, label in enumerate(classes)}
-    table = torch.zeros(frames, len(classes), dtype=torch.bool)
-    for label, onset, end in events:
-        first, last = (max(0, math.ceil((t - offset) * rate - 1e-6)) for t in (onset, end))
-        table[first:last, columns[label]] = True
+    table = torch.zeros(frames, classes, dtype=torch.bool)
+    edges = ((events[:, 1:] - offset) * rate - 1e-6).ceil().clamp_min(0).long().tolist()
+    for column, (first, last) in zip(events[:, 0].long().tolist(), edges, strict=True):
+        table[first:last, column] = True
     return table
 
 
@@ -59,31 +53,27 @@ def odd_width(seconds: float, rate: float) -> int:
     return 2 * max(0, round((seconds * rate - 1) / 2)) + 1
 
 
-def events_of(
-    active: Bool[Tensor, "frames classes"],
-    classes: Sequence[str],
-    rate: float,
-    offset: float,
-    shortest: float = 0.0,
-) -> list[Event]:
+def event_table(
+    active: Bool[Tensor, "frames classes"], rate: float, offset: float, shortest: float = 0.0
+) -> Float[Tensor, "events 3"]:
     """Runs of frames that are on, as events from the edge of the first to that of the last.
 
     Parameters
     ----------
     active : tensor of shape (frames, classes), bool
-    classes : sequence of str
     rate, offset : float
         Frames a second, and centre of frame 0 (s).
     shortest : float
         Shorter events are left out (s).
+
+    Returns
+    -------
+    tensor of shape (events, 3), float64
+        Number of the class, onset and offset (s), in the order of classes and of time.
     """
     step = torch.nn.functional.pad(active.T.to(torch.int8), (1, 1)).diff(dim=1)
     column, first = (step == 1).nonzero(as_tuple=True)
     last = (step == -1).nonzero(as_tuple=True)[1]
-    long = (last - first) / rate >= shortest - 1e-9
-    onsets = ((first[long] - 0.5) / rate + offset).clamp_min(0).tolist()
-    ends = ((last[long] - 0.5) / rate + offset).tolist()
-    return [
-        (classes[c], onset, end)
-        for c, onset, end in zip(column[long].tolist(), onsets, ends, strict=True)
-    ]
+    edges = (torch.stack([first, last], 1).double() - 0.5) / rate + offset
+    long = (last - first).double() / rate >= shortest - 1e-9
+    return torch.cat([column[:, None].double(), edges.clamp_min(0)], 1)[long]

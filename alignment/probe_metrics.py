@@ -131,23 +131,35 @@ def onset_f1(
     ValueError
         If an event was predicted for a clip that the reference does not know.
     """
-    hits = 0
-    for guessed, true in _clips(predicted, reference):
-        heard, there = _by_label(guessed), _by_label(true)
-        for label in heard.keys() & there.keys():
-            near = _near(heard[label], there[label], tolerance, offset_share)
-            match = maximum_bipartite_matching(csr_array(near), perm_type="column")
-            hits += int((match >= 0).sum())
-    total = sum(map(len, predicted.values())) + sum(map(len, reference.values()))
-    return 2 * hits / total if total else float("nan")
+    kinds: dict[tuple[int, str], int] = {}
+    tables = []
+    for side in zip(*_clips(predicted, reference), strict=True):
+        rows = [
+            (kinds.setdefault((clip, label), len(kinds)), onset, offset)
+            for clip, events in enumerate(side)
+            for label, onset, offset in events
+        ]
+        tables.append(np.array(rows, dtype=np.float64).reshape(-1, 3))
+    if not tables:
+        return float("nan")
+    return matched_f1(tables[0], tables[1], tolerance, offset_share)
 
 
-def _by_label(events: Sequence[Event]) -> dict[str, NDArray[np.float64]]:
-    """Onsets and offsets of each label, of shape (events, 2)."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for label, onset, offset in events:
-        found.setdefault(label, []).append((onset, offset))
-    return {label: np.array(times) for label, times in found.items()}
+def matched_f1(
+    guessed: NDArray[np.float64],
+    true: NDArray[np.float64],
+    tolerance: float,
+    offset_share: float | None = None,
+) -> float:
+    """`onset_f1` of events in arrays of shape (events, 3): kind, onset and offset (s).
+
+    Events are of one kind where a whole number, such as one for each clip and label, is the same.
+    """
+    found = len(guessed) + len(true)
+    if not found:
+        return float("nan")
+    near = _near(guessed, true, tolerance, offset_share)
+    return 2 * int((maximum_bipartite_matching(near, perm_type="column") >= 0).sum()) / found
 
 
 def _near(
@@ -155,14 +167,24 @@ def _near(
     true: NDArray[np.float64],
     tolerance: float,
     offset_share: float | None,
-) -> NDArray[np.bool_]:
-    """Which of the guessed events, in rows, may stand for which true ones."""
+) -> csr_array:
+    """Which guessed events, in rows, may stand for which true ones, in columns."""
     slack = tolerance + 1e-9  # seconds that were read from decimals
-    away = np.abs(guessed[:, None] - true)
-    near: NDArray[np.bool_] = away[..., 0] <= slack
+    true = true[np.lexsort((true[:, 1], true[:, 0]))]
+    # On one line on which clips and labels lie far apart, neighbours are a range of rows.
+    apart = 2 + tolerance + max(np.abs(table[:, 1]).max(initial=0) for table in (guessed, true))
+    places = [table[:, 0] * 2 * apart + table[:, 1] for table in (guessed, true)]
+    first, last = (np.searchsorted(places[1], places[0] + way * (slack + 0.001)) for way in (-1, 1))
+    count = last - first
+    row = np.repeat(np.arange(len(guessed)), count)
+    column = np.arange(count.sum()) + np.repeat(first - (count.cumsum() - count), count)
+    a, b = guessed[row], true[column]
+    held = (a[:, 0] == b[:, 0]) & (np.abs(a[:, 1] - b[:, 1]) <= slack)
     if offset_share is not None:
-        near &= away[..., 1] <= np.maximum(slack, offset_share * (true[:, 1] - true[:, 0]))
-    return near
+        room = np.maximum(slack, offset_share * (b[:, 2] - b[:, 1]))
+        held &= np.abs(a[:, 2] - b[:, 2]) <= room
+    pairs = (np.ones(held.sum(), dtype=bool), (row[held], column[held]))
+    return csr_array(pairs, shape=(len(guessed), len(true)))
 
 
 def segment_error_rate(

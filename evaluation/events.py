@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from alignment.event_frames import events_of, median_filtered, odd_width, sounding
+from alignment.event_frames import event_table, median_filtered, odd_width, sounding
 from alignment.frame_ridge import Sums, fit_detector, sums_of, total
 from alignment.inference import mean_interval
-from alignment.probe_metrics import Event, onset_f1, segment_error_rate
+from alignment.probe_metrics import Event, matched_f1, segment_error_rate
 from datamodules.events import EventTask
 from datamodules.stimuli import Split
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
 
-Clips = Mapping[str, Sequence[Event]]
-METRICS: dict[str, Callable[[Clips, Clips], float]] = {
-    "event_onset_200ms_f1": partial(onset_f1, tolerance=0.2),
-    "event_onset_50ms_f1": partial(onset_f1, tolerance=0.05),
-    "event_onset_offset_50ms_20pct_f1": partial(onset_f1, tolerance=0.05, offset_share=0.2),
-    "segment_1s_error_rate": partial(segment_error_rate, seconds=1.0),
+F1: dict[str, dict[str, float]] = {
+    "event_onset_200ms_f1": {"tolerance": 0.2},
+    "event_onset_50ms_f1": {"tolerance": 0.05},
+    "event_onset_offset_50ms_20pct_f1": {"tolerance": 0.05, "offset_share": 0.2},
 }
-"""The larger the better, but for those that end in ``_error_rate``: there the smallest is best, and
-`reporting.tables` knows them by name."""
+ERROR_RATE = "segment_1s_error_rate"
+"""The smaller the better, as `reporting.tables` knows; of all others, the larger."""
+METRICS = (*F1, ERROR_RATE)
 THRESHOLDS = (0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2, 0.9, 1.0, 1.1, 1.2)
 """Between silent frames at 0 and sounding ones at 1; of equal thresholds the first is taken."""
 
@@ -96,7 +96,7 @@ class EventProbe:
         self.name = name
         self.task = task
         self.stimuli = task.stimuli
-        self.metrics = tuple(metrics or task.metrics or list(METRICS)[:1])
+        self.metrics = tuple(metrics or task.metrics or METRICS[:1])
         unknown = [metric for metric in self.metrics if metric not in METRICS]
         if unknown:
             raise ValueError(
@@ -109,8 +109,10 @@ class EventProbe:
             )
         low, high, steps = log10_alphas
         self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
-        self.events: list[list[Event]] = [
-            [(event.label, event.start, event.end) for event in events] for events in task.events
+        number = {label: i for i, label in enumerate(task.classes)}
+        self.events = [
+            torch.tensor([(number[e.label], e.start, e.end) for e in events]).double().view(-1, 3)
+            for events in task.events
         ]
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
@@ -140,7 +142,7 @@ class EventProbe:
         lengths = feature.lengths.tolist()
         grid = (feature.rate, feature.offset)
         labels = [
-            sounding(events, self.task.classes, length, *grid)
+            sounding(events, len(self.task.classes), length, *grid)
             for events, length in zip(self.events, lengths, strict=True)
         ]
         return LabelledFrames(feature.values, lengths, *grid, labels)
@@ -175,7 +177,7 @@ class EventProbe:
     def _choose(self, frames: LabelledFrames, decisions: dict[int, Tensor]) -> Smoothing:
         """Threshold, filter and shortest event that detect best in some clips."""
         metric = self.metrics[0]
-        sign = -1 if metric.endswith("_error_rate") else 1
+        sign = -1 if metric == ERROR_RATE else 1
         best, value = Smoothing(THRESHOLDS[0], 0.0, 0.0), float("-inf")
         for tried in self._smoothings():
             reached = sign * self._measure(metric, self._detected(frames, decisions, tried))
@@ -190,17 +192,35 @@ class EventProbe:
 
     def _detected(
         self, frames: LabelledFrames, decisions: dict[int, Tensor], smoothing: Smoothing
-    ) -> dict[str, list[Event]]:
+    ) -> dict[int, Tensor]:
+        """Class, onset and offset of every event, by the place of the clip."""
         width = odd_width(smoothing.median, frames.rate)
-        grid = (self.task.classes, frames.rate, frames.offset, smoothing.shortest)
+        grid = (frames.rate, frames.offset, smoothing.shortest)
         return {
-            self.stimuli.ids[i]: events_of(median_filtered(d > smoothing.threshold, width), *grid)
-            for i, d in decisions.items()
+            clip: event_table(median_filtered(decision > smoothing.threshold, width), *grid)
+            for clip, decision in decisions.items()
         }
 
-    def _measure(self, metric: str, found: dict[str, list[Event]]) -> float:
-        place = {clip: i for i, clip in enumerate(self.stimuli.ids)}
-        return METRICS[metric](found, {clip: self.events[place[clip]] for clip in found})
+    def _measure(self, metric: str, found: dict[int, Tensor]) -> float:
+        true = {clip: self.events[clip] for clip in found}
+        if metric == ERROR_RATE:
+            return segment_error_rate(self._named(found), self._named(true), seconds=1.0)
+        return matched_f1(self._kinds(found), self._kinds(true), **F1[metric])
+
+    def _kinds(self, events: dict[int, Tensor]) -> NDArray[np.float64]:
+        """Events of all clips in one table, with one number for each clip and class."""
+        tables = [table.clone() for table in events.values()]
+        for clip, table in zip(events, tables, strict=True):
+            table[:, 0] += clip * len(self.task.classes)
+        kinds: NDArray[np.float64] = torch.cat(tables).numpy()
+        return kinds
+
+    def _named(self, events: dict[int, Tensor]) -> dict[str, list[Event]]:
+        classes = self.task.classes
+        return {
+            self.stimuli.ids[clip]: [(classes[int(c)], a, b) for c, a, b in table.tolist()]
+            for clip, table in events.items()
+        }
 
 
 def _rows(mask: Tensor) -> list[int]:

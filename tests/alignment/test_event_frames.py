@@ -8,9 +8,9 @@ import torch
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from alignment.event_frames import events_of, median_filtered, odd_width, sounding
+from alignment.event_frames import event_table, median_filtered, odd_width, sounding
 
-CLASSES = ("dog", "cat")
+DOG, CAT = 0, 1
 
 
 def table(seed: int, frames: int = 60, share: float = 0.5) -> Tensor:
@@ -18,12 +18,12 @@ def table(seed: int, frames: int = 60, share: float = 0.5) -> Tensor:
 
 
 def test_a_frame_has_what_sounds_at_its_centre() -> None:
-    events = [("dog", 0.1, 0.3), ("cat", 0.0, 0.02), ("cat", 0.47, 9.0), ("dog", 0.33, 0.37)]
-    found = sounding(events, CLASSES, 10, 20.0, 0.025)
+    events = [(DOG, 0.1, 0.3), (CAT, 0.0, 0.02), (CAT, 0.47, 9.0), (DOG, 0.33, 0.37)]
+    found = sounding(torch.tensor(events), 2, 10, 20.0, 0.025)
     for frame in range(10):
         centre = 0.025 + frame / 20
-        for column, label in enumerate(CLASSES):
-            held = any(e[0] == label and e[1] <= centre < e[2] for e in events)
+        for column in (DOG, CAT):
+            held = any(e[0] == column and e[1] <= centre < e[2] for e in events)
             assert bool(found[frame, column]) == held
     assert found.sum() == 4 + 1  # the two shortest lie between centres
 
@@ -56,7 +56,7 @@ def test_clips_without_frames_and_even_widths() -> None:
 def test_events_are_what_a_loop_over_frames_finds(seed: int, shortest: float) -> None:
     active, rate, offset = table(seed, share=0.7), 20.0, 0.03
     expected = []
-    for column, label in enumerate(CLASSES):
+    for column in (DOG, CAT):
         began = None
         for frame in range(len(active) + 1):
             on = frame < len(active) and bool(active[frame, column])
@@ -65,20 +65,17 @@ def test_events_are_what_a_loop_over_frames_finds(seed: int, shortest: float) ->
             if not on and began is not None:
                 if (frame - began) / rate >= shortest - 1e-9:
                     onset = max(0.0, offset + (began - 0.5) / rate)
-                    expected.append((label, onset, offset + (frame - 0.5) / rate))
+                    expected.append((column, onset, offset + (frame - 0.5) / rate))
                 began = None
-    found = events_of(active, CLASSES, rate, offset, shortest)
+    found = event_table(active, rate, offset, shortest)
     assert len(found) == len(expected) > 0
-    for got, wanted in zip(found, expected, strict=True):
-        assert got[0] == wanted[0]
-        assert got[1:] == pytest.approx(wanted[1:], abs=1e-5)
+    torch.testing.assert_close(found, torch.tensor(expected).double(), atol=1e-6, rtol=0)
 
 
 def test_events_on_the_grid_come_back() -> None:
-    events = [("dog", 0.0, 0.2), ("dog", 0.5, 1.0), ("cat", 0.15, 2.0)]
-    active = sounding(events, CLASSES, 40, 20.0, 0.025)
-    found = events_of(active, CLASSES, 20.0, 0.025)
-    assert [e[0] for e in found] == ["dog", "dog", "cat"]
-    for got, wanted in zip(found, events, strict=True):
-        assert got[1:] == pytest.approx(wanted[1:], abs=1e-6)
-    assert events_of(torch.zeros(40, 2, dtype=torch.bool), CLASSES, 20.0, 0.025) == []
+    events = torch.tensor([(DOG, 0.0, 0.2), (DOG, 0.5, 1.0), (CAT, 0.15, 2.0)]).double()
+    active = sounding(events, 2, 40, 20.0, 0.025)
+    torch.testing.assert_close(event_table(active, 20.0, 0.025), events, atol=1e-6, rtol=0)
+    silence = event_table(torch.zeros(40, 2, dtype=torch.bool), 20.0, 0.025)
+    assert silence.shape == (0, 3)
+    assert not sounding(silence, 2, 40, 20.0, 0.025).any()

@@ -123,6 +123,27 @@ def test_onset_and_offset_f1_is_mir_evals(seed: int) -> None:
     assert got < onset_f1(events[0], events[1], 0.05)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_matches_are_those_of_every_clip_and_label_by_itself(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    sides = []
+    for count in (40, 25):
+        side = {}
+        for clip in "abcd":
+            onsets = draw.uniform(0, 4, count)
+            side[clip] = [(str(draw.choice(["dog", "cat", "cow"])), t, t + 0.3) for t in onsets]
+        sides.append(side)
+    sides[0]["c"], sides[1]["d"] = [], []
+    hits = 0
+    for clip in "abcd":
+        for label in ("dog", "cat", "cow"):
+            a, b = ([e[1] for e in side[clip] if e[0] == label] for side in sides)
+            hits += len(mir_eval.util.match_events(np.array(b), np.array(a), 0.1))
+    total = sum(len(events) for side in sides for events in side.values())
+    assert hits > 20
+    assert onset_f1(sides[0], sides[1], 0.1) == pytest.approx(2 * hits / total)
+
+
 def test_onsets_of_other_labels_and_clips_do_not_count() -> None:
     reference = {"a": [("dog", 1.0, 2.0), ("cat", 1.0, 2.0)], "b": [("dog", 3.0, 4.0)], "c": []}
     predicted = {"a": [("dog", 1.2, 5.0), ("dog", 1.1, 5.0)], "b": [("cat", 3.0, 4.0)]}

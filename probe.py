@@ -16,6 +16,7 @@ import torch
 import wandb
 from omegaconf import DictConfig
 
+from catalogue import show
 from evaluation.benchmark import Benchmark, Failure, append_rows
 from evaluation.contrast import contrasts
 from evaluation.controls import control_scores
@@ -99,7 +100,7 @@ def _device(name: str) -> torch.device:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")
 def main(cfg: DictConfig) -> None:
-    guarded(probe, cfg)
+    guarded(show if cfg.list else probe, cfg)
 
 
 if __name__ == "__main__":

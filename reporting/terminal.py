@@ -36,7 +36,7 @@ def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> No
             number(row.gain, signed=True),
             number(row.ceiling),
         )
-    (console or _console()).print(table if table.rows else "No scores yet.")
+    (console or terminal()).print(table if table.rows else "No scores yet.")
 
 
 def _cell(value: str, note: str) -> str:
@@ -52,7 +52,7 @@ def print_scores(
     Encoder, interval, p-value, chance and ceiling have a column where some row has one, or more
     than one encoder.
     """
-    console = console or _console()
+    console = console or terminal()
     heads = above_surrogates(headlines(scores))
     columns = {
         "encoder": [_origin(row) for row in heads.itertuples()],
@@ -140,5 +140,6 @@ def _interval(low: float, high: float) -> str:
     return "–" if pd.isna(low) else f"{low:.3f} … {high:.3f}"
 
 
-def _console() -> Console:
+def terminal() -> Console:
+    """The terminal, or a file as wide as most are."""
     return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)

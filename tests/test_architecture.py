@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("alignment", "models", "datamodules", "evaluation", "reporting", "callbacks")
-SCRIPTS = ("train", "probe", "launch")
+SCRIPTS = ("train", "probe", "launch", "catalogue")
 TOP = ("evaluation", "reporting", "callbacks", "launch", "models.checkpoint")
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -23,8 +23,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "reporting": ("alignment.inference", "reporting"),
     "callbacks": TOP,
     "train": TOP,
-    "probe": TOP,
+    "probe": (*TOP, "catalogue"),
     "launch": TOP,
+    "catalogue": TOP,
 }
 FORBIDDEN = {"models": ("models.external",)}
 

@@ -1,0 +1,111 @@
+"""What there is to choose from: ``python probe.py list=benchmarks``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from copy import deepcopy
+from importlib import import_module
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from evaluation.benchmark import Benchmark
+from launch import CONF, build_benchmarks
+from reporting.listing import BenchmarkEntry, print_benchmarks
+
+
+def show(cfg: DictConfig) -> None:
+    """Print the list that ``cfg.list`` names."""
+    if cfg.list not in LISTS:
+        raise ValueError(f"list={cfg.list}: expected one of {', '.join(LISTS)}")
+    LISTS[cfg.list](cfg)
+
+
+def list_benchmarks(cfg: DictConfig) -> None:
+    """Every benchmark, or those that were chosen by name or as a suite."""
+    own = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    chosen = any(override.split("=")[0] in ("benchmark", "suite") for override in own)
+    print_benchmarks(list(benchmark_entries(cfg if chosen else with_all_benchmarks(own))))
+
+
+LISTS: dict[str, Callable[[DictConfig], None]] = {"benchmarks": list_benchmarks}
+
+
+def with_all_benchmarks(overrides: Sequence[str] = ()) -> DictConfig:
+    """The config of probe.py with these overrides and every benchmark of ``conf/``."""
+    files = sorted((CONF / "benchmark").glob("*/[!_]*.yaml"))
+    names = ",".join(f"{file.parent.name}/{file.stem}" for file in files)
+    running = GlobalHydra.instance().is_initialized()
+    with nullcontext() if running else initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("probe", [*overrides, f"benchmark=[{names}]"])
+
+
+def benchmark_entries(cfg: DictConfig) -> Iterator[BenchmarkEntry]:
+    """One entry for each benchmark of the config, or for each part of one that gives several.
+
+    Benchmarks are built as for scoring, one after the other, and not kept.
+    """
+    alone = deepcopy(cfg)
+    for kind, group in cfg.benchmark.items():
+        for name, config in group.items():
+            asks = _first_comment(f"{kind}/{name}")
+            with open_dict(alone):
+                alone.benchmark = {kind: {name: config}}
+            benchmarks, failures = build_benchmarks(alone)
+            for whole, made in benchmarks.items():
+                yield _entry(whole, asks, config, made)
+            for failure in failures:
+                yield _entry(failure.benchmark, asks, config, missing=failure.error)
+
+
+def _entry(
+    name: str, asks: str, config: DictConfig, made: Benchmark | None = None, missing: str = ""
+) -> BenchmarkEntry:
+    """What the built benchmark says of its data, or else what its yaml does."""
+    said = OmegaConf.to_container(config)
+    provenance = _provenance(made) or _declared(said)
+    stimuli = None if made is None else made.stimuli
+    return BenchmarkEntry(
+        name,
+        asks,
+        next(_values(said, "clips"), None) if stimuli is None else len(stimuli),
+        getattr(provenance, "licence", "") or next(_values(said, "licence"), ""),
+        getattr(provenance, "source", "") or next(_values(said, "source"), ""),
+        missing,
+        getattr(provenance, "simulated", False),
+    )
+
+
+def _provenance(made: Any) -> Any:
+    """Where the data of a benchmark come from, be they responses, a task or a recording."""
+    parts = [made, *vars(made).values()] if made is not None else []
+    found = (getattr(part, "provenance", None) for part in parts)
+    return next((provenance for provenance in found if provenance is not None), None)
+
+
+def _declared(config: Any) -> Any:
+    """``PROVENANCE`` of a module that the config names a function of."""
+    for target in _values(config, "_target_"):
+        declared = getattr(import_module(target.rpartition(".")[0]), "PROVENANCE", None)
+        if declared is not None:
+            return declared
+    return None
+
+
+def _values(config: Any, key: str) -> Iterator[Any]:
+    """Every value of that key in a config, outer ones first."""
+    if isinstance(config, dict) and config.get(key) is not None:
+        yield config[key]
+    for child in config.values() if isinstance(config, dict) else ():
+        yield from _values(child, key)
+
+
+def _first_comment(option: str) -> str:
+    """The first line of a benchmark's yaml: what it asks."""
+    file = CONF / "benchmark" / f"{option}.yaml"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return lines[0].lstrip("# ") if lines and lines[0].startswith("#") else ""

@@ -1,0 +1,88 @@
+"""``list=benchmarks``: every benchmark, what it asks and whether its data are there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from catalogue import benchmark_entries, show, with_all_benchmarks
+from launch import CONF
+from reporting.listing import BenchmarkEntry
+from tests.composing import config, options
+
+
+def entries(tmp_path: Path, *names: str) -> dict[str, BenchmarkEntry]:
+    chosen = [f"paths.data='{tmp_path}'", f"benchmark=[{','.join(names)}]"]
+    found = benchmark_entries(config(tmp_path, *chosen, script="probe"))
+    return {entry.name: entry for entry in found}
+
+
+def test_every_yaml_is_listed_and_says_what_it_asks(tmp_path: Path) -> None:
+    cfg = with_all_benchmarks(["name=test", f"paths.data='{tmp_path}'", "manifest=mine.csv"])
+    listed = {f"{kind}/{name}" for kind, group in cfg.benchmark.items() for name in group}
+    assert listed == set(options("benchmark", "*/*.yaml"))
+    assert cfg.paths.data == str(tmp_path)
+    assert cfg.manifest == "mine.csv"
+    for name in listed:
+        assert (CONF / "benchmark" / f"{name}.yaml").read_text().startswith("# "), name
+
+
+def test_what_is_missing_is_described_by_its_yaml(tmp_path: Path) -> None:
+    found = entries(tmp_path, "probe/esc50", "probe/maestro", "eeg/alice", "probe/hear")
+    esc50 = found["probe/esc50"]
+    assert esc50.asks.startswith("Which of fifty kinds of environmental sounds it is.")
+    assert (esc50.stimuli, esc50.licence) == (2000, "CC-BY-NC-3.0")
+    assert esc50.source == "https://hearbenchmark.com/hear-tasks.html"
+    assert "no task in HEAR's format" in esc50.missing
+    assert found["probe/maestro"].stimuli == 185
+    alice = found["eeg/alice"]  # its yaml says nothing of it, the module of its function does
+    assert (alice.stimuli, alice.licence) == (None, "CC BY 4.0")
+    assert alice.source.startswith("https://doi.org/")
+    assert "brennan2019" in alice.missing
+    assert found["probe/hear"].missing.startswith("hear is not set")
+
+
+def test_what_is_built_describes_itself(tmp_path: Path) -> None:
+    (entry,) = entries(tmp_path, "probe/simulated_vowel").values()
+    assert entry.stimuli == 480
+    assert (entry.source, entry.licence, entry.missing) == ("generated", "CC0-1.0", "")
+    assert entry.simulated
+
+
+def test_other_lists_are_asked_for_by_name(tmp_path: Path) -> None:
+    cfg = config(tmp_path, "list=benchmark", script="probe")
+    with pytest.raises(ValueError, match="list=benchmark: expected one of benchmarks"):
+        show(cfg)
+
+
+@pytest.mark.slow
+def test_the_command_lists_those_that_are_chosen(tmp_path: Path) -> None:
+    chosen = "benchmark=[probe/esc50,probe/simulated_vowel]"
+    done = subprocess.run(
+        [sys.executable, "probe.py", "list=benchmarks", chosen, f"output_dir={tmp_path}"],
+        cwd=CONF.parent,
+        capture_output=True,
+        text=True,
+        env={"ENTRAIN_DATA": str(tmp_path), "PATH": ""},
+        check=True,
+    )
+    assert "1 of 2 benchmarks can be scored here." in done.stdout
+    assert "probe/esc50: no task in HEAR's format" in done.stdout
+    assert not (tmp_path / "scores.jsonl").exists()
+
+
+@pytest.mark.slow
+def test_the_command_lists_all(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "probe.py", "list=benchmarks", f"output_dir={tmp_path}"],
+        cwd=CONF.parent,
+        capture_output=True,
+        text=True,
+        env={"ENTRAIN_DATA": str(tmp_path), "PATH": ""},
+        check=True,
+    )
+    for name in options("benchmark", "*/*.yaml"):
+        assert name in done.stdout

@@ -110,10 +110,8 @@ class EventProbe:
         low, high, steps = log10_alphas
         self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
         number = {label: i for i, label in enumerate(task.classes)}
-        self.events = [
-            torch.tensor([(number[e.label], e.start, e.end) for e in events]).double().view(-1, 3)
-            for events in task.events
-        ]
+        rows = [[(number[e.label], e.start, e.end) for e in events] for events in task.events]
+        self.events = [torch.tensor(clip, dtype=torch.float64).view(-1, 3) for clip in rows]
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         rows = []
@@ -140,6 +138,11 @@ class EventProbe:
         assert feature.rate is not None
         assert feature.offset is not None
         lengths = feature.lengths.tolist()
+        if max(lengths) < 2:
+            raise ValueError(
+                f"{self.name}: one frame a recording, and events are looked for in frames: choose "
+                "an encoder that has some, such as logmel_frames for logmel"
+            )
         grid = (feature.rate, feature.offset)
         labels = [
             sounding(events, len(self.task.classes), length, *grid)

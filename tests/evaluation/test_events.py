@@ -178,3 +178,9 @@ def test_what_cannot_be_scored_is_explained(task: EventTask) -> None:
     )
     with pytest.raises(ValueError, match="probe/tones: no clip of a tested fold has an event"):
         EventProbe("probe/tones", silent).score({"layer": answers(task)})
+
+
+def test_one_frame_a_recording_is_too_few(task: EventTask) -> None:
+    whole = Features(torch.randn(N, 1, 4), torch.ones(N).long(), 1 / SECONDS, SECONDS / 2)
+    with pytest.raises(ValueError, match=r"one frame a recording.*such as logmel_frames"):
+        EventProbe("probe/tones", task).score({"layer": whole})

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import soundfile
 import torch
 from torch import Tensor
 from torchaudio.functional import resample
+
+from datamodules.sound_files import content_digest, counted_samples, resampled_length
 
 
 def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Tensor, int]:
@@ -55,7 +56,11 @@ def check_readable(path: Path) -> None:
 
 @dataclass
 class StimulusSet:
-    """Named sounds, decoded and resampled once and kept in memory.
+    """Named sounds, decoded and resampled when they are needed.
+
+    The first two hours of them are kept in memory (0.7 GB at 24 kHz), so that a set as small as
+    those of brain data is decoded once however often a model is examined; the rest of a large
+    set is decoded in every pass.
 
     Parameters
     ----------
@@ -69,6 +74,8 @@ class StimulusSet:
         Sounds are cut to this length.
     rms : float, optional
         If given, every sound is scaled to this root mean square level.
+    kept_hours : float
+        Most hours of audio that are kept in memory, over all sample rates.
     """
 
     name: str
@@ -76,7 +83,11 @@ class StimulusSet:
     sources: Sequence[Path | Callable[[], tuple[Tensor, int]]] = field(repr=False)
     max_seconds: float | None = None
     rms: float | None = None
-    _cache: dict[tuple[int, int], Tensor] = field(default_factory=dict, repr=False)
+    kept_hours: float = 2.0
+    _kept: dict[tuple[int, int], Tensor] = field(default_factory=dict, init=False, repr=False)
+    _room: float = field(default=0.0, init=False, repr=False)
+    _lengths: dict[tuple[int, int], int] = field(default_factory=dict, init=False, repr=False)
+    _fingerprint: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
         if len(self.ids) != len(self.sources):
@@ -86,6 +97,7 @@ class StimulusSet:
         if len(set(self.ids)) != len(self.ids):
             twice = next(i for i in self.ids if list(self.ids).count(i) > 1)
             raise ValueError(f"stimulus set {self.name}: the name {twice} occurs more than once")
+        self._room = 3600 * self.kept_hours
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,15 +105,36 @@ class StimulusSet:
     def waveform(self, index: int, sample_rate: int) -> Tensor:
         """Sound ``index`` as mono float32 of shape (samples,) at ``sample_rate`` Hz."""
         key = (index, sample_rate)
-        if key not in self._cache:
-            self._cache[key] = self._load(index, sample_rate)
-        return self._cache[key]
+        if key in self._kept:
+            return self._kept[key]
+        waveform = self._load(index, sample_rate)
+        self._lengths[key] = len(waveform)
+        seconds = len(waveform) / sample_rate
+        if seconds <= self._room:
+            self._kept[key] = waveform
+            self._room -= seconds
+        return waveform
+
+    def length(self, index: int, sample_rate: int) -> int:
+        """Samples of ``waveform(index, sample_rate)``; of a file its header is read, no more."""
+        key = (index, sample_rate)
+        if key not in self._lengths:
+            source = self.sources[index]
+            counted = self._count(source) if isinstance(source, Path) else None
+            if counted is None:
+                return len(self.waveform(index, sample_rate))
+            samples, rate = counted
+            if self.max_seconds is not None:
+                samples = min(samples, round(self.max_seconds * rate))
+            self._lengths[key] = resampled_length(samples, rate, sample_rate)
+        return self._lengths[key]
 
     def _load(self, index: int, sample_rate: int) -> Tensor:
         source = self.sources[index]
         waveform, rate = self._read(source) if isinstance(source, Path) else source()
         if self.max_seconds is not None:
-            waveform = waveform[: round(self.max_seconds * rate)]
+            # A copy, so that the rest of a long sound does not stay in memory.
+            waveform = waveform[: round(self.max_seconds * rate)].clone()
         waveform = resample(waveform, rate, sample_rate)
         if self.rms is not None:
             level = waveform.square().mean().sqrt().clamp_min(1e-8)
@@ -114,18 +147,33 @@ class StimulusSet:
         except soundfile.SoundFileError as error:
             raise ValueError(f"stimulus set {self.name}: {unreadable(path, error)}") from error
 
-    @cached_property
+    def _count(self, path: Path) -> tuple[int, int] | None:
+        try:
+            return counted_samples(path)
+        except soundfile.SoundFileError as error:
+            raise ValueError(f"stimulus set {self.name}: {unreadable(path, error)}") from error
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over names, contents and preparation: equal sets have equal fingerprints."""
+        return self.hashed()
+
+    def hashed(self, advance: Callable[[], object] | None = None) -> str:
+        """The fingerprint, worked out once; ``advance`` is called after every sound of it."""
+        if self._fingerprint:
+            return self._fingerprint
         digest = hashlib.sha256(repr((self.max_seconds, self.rms)).encode())
         for name, source in zip(self.ids, self.sources, strict=True):
             digest.update(name.encode())
             if isinstance(source, Path):
-                digest.update(source.read_bytes())
+                digest.update(content_digest(source))
             else:
                 waveform, rate = source()
                 digest.update(f"{rate}".encode() + waveform.numpy().tobytes())
-        return digest.hexdigest()
+            if advance is not None:
+                advance()
+        self._fingerprint = digest.hexdigest()
+        return self._fingerprint
 
 
 @dataclass(frozen=True)

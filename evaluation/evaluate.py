@@ -21,8 +21,9 @@ from rich.progress import (
 )
 from torch import nn
 
+from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Benchmark, Failure, Score
-from evaluation.features import Features, extract, gather_objects
+from evaluation.features import Features, counted, extract, gather_objects
 from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def evaluate(
     mark = fingerprint(encoder)
     result = Evaluation()
     with _eval_mode(encoder), torch.inference_mode(), _bar(progress) as bar:
-        groups, unreadable = _by_stimuli(benchmarks)
+        groups, unreadable = _by_stimuli(benchmarks, bar)
         result.failures += [Failure(name, why, encoder.name, step) for name, why in unreadable]
         if unreadable and on_error == "raise":
             raise RuntimeError(": ".join(unreadable[0]))
@@ -155,6 +156,7 @@ def _my_share(group: list[Benchmark]) -> list[Benchmark]:
 
 def _by_stimuli(
     benchmarks: Sequence[Benchmark],
+    bar: Progress | None,
 ) -> tuple[list[list[Benchmark]], list[tuple[str, str]]]:
     """Benchmarks that share stimuli; and which have stimuli that a rank cannot read, and why."""
     marks: dict[str, str] = {}
@@ -162,7 +164,7 @@ def _by_stimuli(
     for benchmark in benchmarks:
         try:
             stimuli = benchmark.stimuli
-            marks[benchmark.name] = "" if stimuli is None else stimuli.fingerprint
+            marks[benchmark.name] = "" if stimuli is None else _hashed(stimuli, bar)
         except Exception as error:
             errors[benchmark.name] = f"{type(error).__name__}: {error}"
     errors = {name: why for rank in gather_objects(errors) for name, why in rank.items()}
@@ -171,6 +173,11 @@ def _by_stimuli(
         if benchmark.name not in errors:
             groups[marks[benchmark.name]].append(benchmark)
     return list(groups.values()), list(errors.items())
+
+
+def _hashed(stimuli: StimulusSet, bar: Progress | None) -> str:
+    with counted(bar, f"Hashing {stimuli.name}", len(stimuli)) as advance:
+        return stimuli.hashed(advance)
 
 
 def fingerprint(encoder: Encoder | StoredFeatures) -> str:

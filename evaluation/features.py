@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import pickle
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
-from jaxtyping import Bool, Float
 from rich.progress import Progress
 from torch import Tensor, distributed
 
 from datamodules.stimuli import StimulusSet
+from evaluation.pooling import (
+    FRAMES,
+    Allocate,
+    Collected,
+    Features,
+    Part,
+    Pooling,
+    in_memory,
+    pool,
+)
 from models.encoder import Encoder, Frames, StoredFeatures
 
 T = TypeVar("T")
-Pooling = Literal["mean", "mean_std", "quarters", "frames", "coarse_frames"]
-FRAMES = ("frames", "coarse_frames")
-"""Poolings that keep frames: as they are, or means of neighbours, about twenty a second."""
-COARSE = 0.05
-
-
-@dataclass(frozen=True)
-class Features:
-    """Features of one layer for all stimuli of a set, in stimulus order, on the CPU.
-
-    Parameters
-    ----------
-    values : tensor of shape (stimuli, dim), or (stimuli, frames, dim) where frames are kept
-    lengths : tensor of shape (stimuli,), optional
-        Valid frames, where frames are kept.
-    rate, offset : float, optional
-        Frame rate (Hz) and centre of frame 0 (s), where frames are kept.
-    """
-
-    values: Tensor
-    lengths: Tensor | None = None
-    rate: float | None = None
-    offset: float | None = None
 
 
 def extract(
@@ -48,36 +35,40 @@ def extract(
     device: torch.device | str = "cpu",
     batch_seconds: float = 64.0,
     progress: Progress | None = None,
+    allocate: Allocate = in_memory,
 ) -> dict[Pooling, dict[str, Features]]:
     """Features of every layer for every stimulus.
 
     Stimuli are sorted by length and batched up to ``batch_seconds`` of padded audio, the same
     batches whatever the number of processes: each rank encodes its share, and all ranks return
-    the whole.
+    the whole. Vectors go into one array a pooling and layer, made by ``allocate``, so that no
+    more than these and one batch are held.
 
     Returns
     -------
     dict
         ``features[pooling][layer]``.
+
+    Raises
+    ------
+    ValueError
+        Where a feature is not finite: names the layer and the stimulus.
     """
     wanted = sorted(set(poolings))
     if isinstance(encoder, StoredFeatures):
         return _look_up(encoder, stimuli, wanted)
+    collected = Collected(stimuli.ids, encoder.layers, wanted, allocate)
     try:
-        share: list[_Part] | Exception = _encode_share(
-            encoder, stimuli, wanted, device, batch_seconds, progress
-        )
+        _encode_share(encoder, stimuli, collected, device, batch_seconds, progress)
+        share: Part | Exception | None = collected.part() if _rank_and_world()[1] > 1 else None
     except Exception as error:  # every rank must reach the gathering, or the others would wait
         share = _portable(error)
-    parts: list[_Part] = []
     for outcome in gather_objects(share):
         if isinstance(outcome, Exception):
             raise outcome
-        parts += outcome
-    return {
-        pooling: {name: _join(parts, pooling, name, len(stimuli)) for name in encoder.layers}
-        for pooling in wanted
-    }
+        if outcome is not None:
+            collected.take(outcome)
+    return {pooling: collected.features(pooling) for pooling in wanted}
 
 
 def _portable(error: Exception) -> Exception:
@@ -98,45 +89,64 @@ def _look_up(
         raise ValueError(f"{encoder.name} holds one vector a stimulus, this benchmark needs frames")
     return {
         pooling: {
-            layer: Features(value) if isinstance(value, Tensor) else _pool(value, pooling)
+            layer: Features(value) if isinstance(value, Tensor) else pool(value, pooling)
             for layer, value in found.items()
         }
         for pooling in poolings
     }
 
 
-_Part = tuple[list[int], dict[Pooling, dict[str, Features]]]
-
-
 def _encode_share(
     encoder: Encoder,
     stimuli: StimulusSet,
-    poolings: list[Pooling],
+    collected: Collected,
     device: torch.device | str,
     batch_seconds: float,
     progress: Progress | None,
-) -> list[_Part]:
-    """This rank's batches: the stimuli of each, and their pooled features."""
+) -> None:
+    """Encode this rank's batches and collect their features."""
     rank, world = _rank_and_world()
-    mine = list(_batches(stimuli, encoder.sample_rate, batch_seconds))[rank::world]
-    bar = progress.add_task(f"Encoding {stimuli.name}", total=len(mine)) if progress else None
-    parts: list[_Part] = []
-    for indices in mine:
-        waveforms = [stimuli.waveform(i, encoder.sample_rate) for i in indices]
-        lengths = torch.tensor([len(w) for w in waveforms])
-        audio = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
-        frames = encoder.encode(audio.to(device), lengths.to(device))
-        if tuple(frames) != tuple(encoder.layers):
-            raise ValueError(
-                f"encoder {encoder.name} promises layers {list(encoder.layers)} "
-                f"but returned {list(frames)}"
-            )
-        parts.append((indices, {p: {k: _pool(v, p) for k, v in frames.items()} for p in poolings}))
-        if progress and bar is not None:
-            progress.advance(bar)
-    if progress and bar is not None:
-        progress.remove_task(bar)
-    return parts
+    rate = encoder.sample_rate
+    with counted(progress, f"Measuring {stimuli.name}", len(stimuli)) as advance:
+        lengths = []
+        for index in range(len(stimuli)):
+            lengths.append(stimuli.length(index, rate))
+            advance()
+    mine = list(_batches(lengths, batch_seconds * rate))[rank::world]
+    # Short sounds come first: only their seconds, not their number, tell how much is left.
+    seconds = [sum(lengths[i] for i in indices) / rate for indices in mine]
+    with counted(progress, f"Encoding {stimuli.name} (s)", math.ceil(sum(seconds))) as advance:
+        for indices, heard in zip(mine, seconds, strict=True):
+            collected.add(indices, _encode(encoder, stimuli, indices, device))
+            advance(heard)
+
+
+def _encode(
+    encoder: Encoder, stimuli: StimulusSet, indices: list[int], device: torch.device | str
+) -> dict[str, Frames]:
+    waveforms = [stimuli.waveform(i, encoder.sample_rate) for i in indices]
+    lengths = torch.tensor([len(w) for w in waveforms])
+    audio = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
+    frames = encoder.encode(audio.to(device), lengths.to(device))
+    if tuple(frames) != tuple(encoder.layers):
+        raise ValueError(
+            f"encoder {encoder.name} promises layers {list(encoder.layers)} "
+            f"but returned {list(frames)}"
+        )
+    return frames
+
+
+@contextmanager
+def counted(progress: Progress | None, what: str, total: int) -> Iterator[Callable[..., object]]:
+    """A bar for as long as something takes; gives the function that moves it on, by 1 or more."""
+    if progress is None:
+        yield lambda amount=1: None
+        return
+    task = progress.add_task(what, total=total)
+    try:
+        yield lambda amount=1: progress.advance(task, amount)
+    finally:
+        progress.remove_task(task)
 
 
 def gather_objects(value: T) -> list[T]:
@@ -155,97 +165,13 @@ def _rank_and_world() -> tuple[int, int]:
     return 0, 1
 
 
-def _batches(stimuli: StimulusSet, sample_rate: int, seconds: float) -> Iterator[list[int]]:
-    lengths = [len(stimuli.waveform(i, sample_rate)) for i in range(len(stimuli))]
-    order = sorted(range(len(stimuli)), key=lambda i: lengths[i])
+def _batches(lengths: Sequence[int], samples: float) -> Iterator[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     batch: list[int] = []
     for index in order:
-        if batch and (len(batch) + 1) * lengths[index] > seconds * sample_rate:
+        if batch and (len(batch) + 1) * lengths[index] > samples:
             yield batch
             batch = []
         batch.append(index)
     if batch:
         yield batch
-
-
-def _mean(values: Float[Tensor, "b n d"], valid: Bool[Tensor, "b n"]) -> Float[Tensor, "b d"]:
-    weight = valid[..., None].to(values.dtype)
-    return (values * weight).sum(1) / weight.sum(1).clamp_min(1)
-
-
-def _mean_std(values: Tensor, valid: Tensor) -> Tensor:
-    mean = _mean(values, valid)
-    variance = _mean((values - mean[:, None]).square(), valid)
-    return torch.cat([mean, variance.sqrt()], -1)
-
-
-def _quarters(values: Tensor, valid: Tensor) -> Tensor:
-    """Mean over each quarter of the clip, in order: what a mean loses of time."""
-    count = valid.sum(1, keepdim=True)
-    position = torch.arange(valid.shape[1], device=valid.device).expand_as(valid)
-    means = []
-    for quarter in range(4):
-        first = (count * quarter) // 4
-        last = torch.maximum((count * (quarter + 1)) // 4, first + 1)
-        inside = (position >= first) & (position < last) & valid
-        means.append(_mean(values, inside))
-    return torch.cat(means, -1)
-
-
-POOLED: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "mean": _mean,
-    "mean_std": _mean_std,
-    "quarters": _quarters,
-}
-
-
-def _pool(frames: Frames, pooling: Pooling) -> Features:
-    if pooling not in POOLED and pooling not in FRAMES:
-        raise ValueError(f"pooling {pooling!r}: expected one of {[*POOLED, *FRAMES]}")
-    values = frames.values.float()
-    position = torch.arange(values.shape[1], device=values.device)
-    valid = position < frames.lengths[:, None].to(values.device)
-    # What stands behind a clip's end may be anything, also not a number.
-    values = values.masked_fill(~valid[..., None], 0.0)
-    if pooling == "frames":
-        return Features(values.cpu(), frames.lengths.cpu(), frames.rate, frames.offset)
-    if pooling == "coarse_frames":
-        return _coarse(values, valid, frames.rate, frames.offset)
-    return Features(POOLED[pooling](values, valid).cpu())
-
-
-def _coarse(values: Tensor, valid: Tensor, rate: float, offset: float) -> Features:
-    """Means of as many neighbouring frames as make 50 ms; the last may be of fewer."""
-    count = max(1, round(COARSE * rate))
-    spare = -values.shape[1] % count
-    parts = torch.nn.functional.pad(values, (0, 0, 0, spare)).unflatten(1, (-1, count))
-    number = torch.nn.functional.pad(valid, (0, spare)).unflatten(1, (-1, count)).sum(2)
-    means = parts.sum(2) / number.clamp_min(1)[..., None]
-    centre = offset + (count - 1) / 2 / rate
-    return Features(means.cpu(), (number > 0).sum(1).cpu(), rate / count, centre)
-
-
-def _join(
-    parts: list[_Part],
-    pooling: Pooling,
-    layer: str,
-    n: int,
-) -> Features:
-    """Put the batches of one layer back into stimulus order."""
-    pieces = [(torch.tensor(indices), features[pooling][layer]) for indices, features in parts]
-    first = pieces[0][1]
-    longest = max(piece.values.shape[1] for _, piece in pieces)
-    shape = (n, longest, *first.values.shape[2:]) if pooling in FRAMES else (n, longest)
-    values = torch.zeros(shape)
-    lengths = torch.zeros(n, dtype=torch.long)
-    for indices, piece in pieces:
-        if pooling in FRAMES:
-            values[indices, : piece.values.shape[1]] = piece.values
-            lengths[indices] = piece.lengths.long()  # type: ignore[union-attr]
-        else:
-            values[indices] = piece.values
-    if not torch.isfinite(values).all():
-        raise ValueError(f"layer {layer} has features that are not finite")
-    if pooling not in FRAMES:
-        return Features(values)
-    return Features(values, lengths, first.rate, first.offset)

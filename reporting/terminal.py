@@ -116,7 +116,7 @@ def print_tasks(
         note = f"{row.benchmark.removeprefix('probe/')}{' (simulated)' if row.simulated else ''}"
         cells = [*[_origin(row)] * several, note, f"{row.metric}, {row.layer}"]
         table.add_row(*map(escape, cells), *map(number, numbers))
-    console = console or _console()
+    console = console or terminal()
     console.print(table)
     for row in frozen_score(tasks).itertuples():
         whose = f"{_origin(row)}: " if several else ""

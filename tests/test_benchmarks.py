@@ -14,7 +14,8 @@ from torch import Tensor
 from datamodules.stimuli import TimedResponseSet
 from evaluation.benchmark import Benchmark, Score
 from evaluation.eeg import FrameAlignment
-from evaluation.features import FRAMES, POOLED, Features
+from evaluation.features import Features
+from evaluation.pooling import FRAMES, POOLED
 from evaluation.summaries import SELECTED
 from launch import CONF, build_benchmarks
 from tests.composing import config, options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,59 @@ def test_a_sound_is_decoded_once_for_each_rate() -> None:
     assert len(calls) == 2
 
 
+def test_sounds_past_the_kept_hours_are_decoded_again() -> None:
+    calls: list[int] = []
+
+    def source(number: int) -> tuple[Tensor, int]:
+        calls.append(number)
+        return noise(8000)
+
+    names = ["a", "b", "c"]
+    sources = [partial(source, number) for number in range(3)]
+    stimuli = StimulusSet("large", names, sources, kept_hours=2.5 / 3600)
+    whole = [stimuli.waveform(i, 8000) for i in range(3)]
+    again = [stimuli.waveform(i, 8000) for i in range(3)]
+    assert calls == [0, 1, 2, 2]
+    assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
+def test_a_sound_that_was_cut_does_not_keep_the_rest(tmp_path: Path) -> None:
+    stimuli = StimulusSet("cut", ["a"], [tone(tmp_path / "a.wav")], max_seconds=0.25)
+    assert stimuli.waveform(0, 8000).untyped_storage().nbytes() == 4 * 2000
+
+
+@pytest.mark.parametrize("rate", [8000, 11_025, 24_000])
+@pytest.mark.parametrize("max_seconds", [None, 0.1])
+def test_lengths_are_those_of_the_decoded_sounds(
+    tmp_path: Path, rate: int, max_seconds: float | None
+) -> None:
+    files = [tone(tmp_path / f"{i}.wav", seconds=s) for i, s in enumerate((0.05, 0.3333, 1.0))]
+    soundfile.write(tmp_path / "a.mp3", np.zeros(5000), 44_100)
+    sources = [*files, tmp_path / "a.mp3", noise]
+    stimuli, decoded = (StimulusSet("five", list("abcde"), sources, max_seconds) for _ in range(2))
+    lengths = [stimuli.length(i, rate) for i in range(5)]
+    assert lengths == [len(decoded.waveform(i, rate)) for i in range(5)]
+    assert lengths == [decoded.length(i, rate) for i in range(5)]
+
+
+def test_lengths_of_files_need_no_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stimuli = StimulusSet("tones", ["a"], [tone(tmp_path / "a.wav")])
+    monkeypatch.setattr("datamodules.stimuli.read_audio", None)
+    assert stimuli.length(0, 24_000) == 24_000
+    (tmp_path / "a.wav").write_bytes(b"nothing of the kind")
+    assert stimuli.length(0, 24_000) == 24_000
+    with pytest.raises(ValueError, match=r"stimulus set tones: .*a.wav cannot be read"):
+        stimuli.length(0, 8000)
+
+
+def test_hashing_tells_of_every_sound(tmp_path: Path) -> None:
+    steps: list[int] = []
+    stimuli = StimulusSet("two", ["a", "b"], [tone(tmp_path / "a.wav"), noise])
+    assert stimuli.hashed(lambda: steps.append(1)) == stimuli.fingerprint
+    stimuli.hashed(lambda: steps.append(1))
+    assert steps == [1, 1]
+
+
 def test_sounds_are_cut_and_levelled(tmp_path: Path) -> None:
     file = tone(tmp_path / "a.wav", seconds=1.0)
     stimuli = StimulusSet("short", ["a", "b"], [file, noise], max_seconds=0.25, rms=0.01)
@@ -80,7 +134,9 @@ def test_fingerprint_is_of_names_contents_and_preparation(tmp_path: Path) -> Non
 
     same = mark()
     os.utime(file, (0, 0))
-    moved = tone(tmp_path / "elsewhere" / "b.wav")
+    # A copy: written anew, the header of such a wav holds another second.
+    moved = tmp_path / "b.wav"
+    moved.write_bytes(file.read_bytes())
     assert mark() == same
     assert mark(moved) == same
     assert StimulusSet("another name", ["a"], [file]).fingerprint == same

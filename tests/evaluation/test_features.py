@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rich.progress import Progress, TaskID
 from torch import Tensor
 
-from evaluation.features import FRAMES, POOLED, Features, Pooling, extract
+from evaluation.features import Features, Pooling, extract
+from evaluation.pooling import FRAMES, POOLED
 from models.encoder import Frames
 from models.external.precomputed import Precomputed
 from tests.evaluation.toys import HOP, ToyEncoder, sounds
@@ -96,6 +98,33 @@ def test_batches_are_sorted_by_length_and_bounded() -> None:
     assert encoder.batches == [3, 1, 1, 1]
 
 
+def test_batches_do_not_depend_on_what_is_kept_in_memory() -> None:
+    encoders, found = (ToyEncoder(), ToyEncoder()), []
+    for encoder, hours in zip(encoders, (2.0, 0.0), strict=True):
+        stimuli = replace(sounds(), kept_hours=hours)
+        found.append(extract(encoder, stimuli, ["mean_std", "frames"], batch_seconds=0.6))
+    assert encoders[0].batches == encoders[1].batches
+    for pooling in ("mean_std", "frames"):
+        for layer in ToyEncoder.layers:
+            one, two = (one[pooling][layer].values for one in found)
+            assert torch.equal(one, two)
+
+
+def test_the_bar_counts_seconds_of_sound_and_goes_away() -> None:
+    seen: list[tuple[str, float, float]] = []
+
+    class Watched(Progress):
+        def remove_task(self, task_id: TaskID) -> None:
+            task = self.tasks[0]
+            seen.append((task.description, task.completed, task.total or 0))
+            super().remove_task(task_id)
+
+    bar = Watched(disable=True)
+    extract(ToyEncoder(), sounds(), ["mean"], progress=bar)
+    assert seen == [("Measuring toys", 6, 6), ("Encoding toys (s)", pytest.approx(1.65), 2)]
+    assert not bar.tasks
+
+
 def test_wrong_layers_are_named_with_those_promised() -> None:
     encoder = ToyEncoder()
     encoder.layers = ("samples", "cubes")
@@ -107,7 +136,7 @@ def test_wrong_layers_are_named_with_those_promised() -> None:
 
 @pytest.mark.parametrize("pooling", [*POOLED, *FRAMES])
 def test_features_that_are_not_finite_are_an_error(pooling: Pooling) -> None:
-    with pytest.raises(ValueError, match="layer samples has features that are not finite"):
+    with pytest.raises(ValueError, match=r"layer samples .* not finite at stimulus sound1"):
         extract(ToyEncoder(gain=float("inf")), sounds(), [pooling])
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from alignment.ridge import loo_ridge
+from alignment.ridge import PIECE, loo_ridge
 
 
 def knn(
@@ -47,12 +47,17 @@ def knn_shares(
 def _nearest(
     x_train: Float[Tensor, "n p"], x_test: Float[Tensor, "m p"], k: int, temperature: float
 ) -> tuple[Float[Tensor, "m k"], Int[Tensor, "m k"]]:
-    """Weights and rows of the nearest training rows by cosine of standardised features."""
+    """Weights and rows of the nearest training rows by cosine of standardised features.
+
+    Test rows are compared a piece at a time, so that no more than 64 MB of cosines are held.
+    """
     x_train, x_test = standardise(x_train, x_test)
-    unit = torch.nn.functional.normalize
-    similarity = unit(x_test, dim=-1) @ unit(x_train, dim=-1).T
-    near = similarity.topk(min(k, len(x_train)), dim=-1)
-    return (near.values / temperature).exp(), near.indices
+    for rows in (x_train, x_test):
+        rows /= rows.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+    k, step = min(k, len(x_train)), max(1, PIECE // len(x_train))
+    near = [(some @ x_train.T).topk(k, dim=-1) for some in x_test.split(step)]
+    values = torch.cat([found.values for found in near])
+    return (values / temperature).exp(), torch.cat([found.indices for found in near])
 
 
 def ridge_classifier(
@@ -84,4 +89,4 @@ def standardise(
     """Both with the training rows' mean 0 and standard deviation 1; constant columns become 0."""
     mean, std = x_train.mean(0), x_train.std(0)
     scale = torch.where(std > 1e-8, 1 / std.clamp_min(1e-8), 0.0)
-    return (x_train - mean) * scale, (x_test - mean) * scale
+    return (x_train - mean).mul_(scale), (x_test - mean).mul_(scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +32,8 @@ def loo_ridge(
     row i, had it been left out, is ``e_i = (U (w V))_i / ((U∘U) w)_i`` over all eigenvectors but
     the constant one, so that no refit is made: the criterion of Tuckute et al. 2023 (PLoS Biol
     21(12) e3002366), for all targets and penalties at once. The smaller of the n x n and p x p
-    decompositions is taken, in float64. Ties go to the larger penalty.
+    decompositions is taken, in float64. Ties go to the larger penalty. Beside the inputs, one
+    more array of the size of the features is held, and pieces of rows (64 MB each).
 
     Parameters
     ----------
@@ -57,9 +59,10 @@ def loo_ridge(
         raise ValueError(f"penalties must be positive, got {alphas.min().item()}")
     x, y = x_train.double(), y_train.double()
     x_mean, y_mean = x.mean(-2, keepdim=True), y.mean(-2, keepdim=True)
-    basis = _decompose(x - x_mean, y - y_mean, x_test.double() - x_mean)
+    x = x - x_mean
+    basis = _decompose(x, y - y_mean, x_test.double() - x_mean)
     grid = alphas.double().sort(descending=True).values.to(y.device)
-    error = torch.stack([basis.loo_error(alpha) for alpha in grid])
+    error = basis.loo_errors(grid)
     if shared:
         error = error.sum(-1, keepdim=True).expand_as(error)
     alpha = grid[error.argmin(0)]
@@ -86,29 +89,54 @@ def crossvalidated_prediction(
     return prediction
 
 
+PIECE = 2**23
+"""Numbers in a piece of rows: 64 MB."""
+
+
 @dataclass(frozen=True)
 class _Basis:
     """Eigenvectors u, eigenvalues s and rotated responses v of the centred kernel.
 
-    ``rest`` is the part of y, and ``spare`` the diagonal of the projection, outside of u.
+    ``rest`` is the part of y outside of u, where there may be one; the diagonal of the projection
+    outside of u, ``spare``, is then the rest of ``1 - 1 / n``.
     """
 
     u: Tensor
     s: Tensor
     v: Tensor
-    rest: Tensor | float
-    spare: Tensor | float
+    rest: Tensor | None
     test: Tensor
 
-    def loo_error(self, alpha: Tensor) -> Tensor:
-        """Mean squared leave-one-out residual of each target, shape (…, v)."""
-        w = alpha / (self.s + alpha)
-        residual = self.u @ (w[..., None] * self.v) + self.rest
-        leverage = (self.u.square() @ w[..., None]) + self.spare
-        return (residual / leverage).square().mean(-2)
+    def loo_errors(self, alphas: Tensor) -> Tensor:
+        """Mean squared leave-one-out residual by penalty and target, shape (a, …, v)."""
+        n = self.u.shape[-2]
+        weights = [alpha / (self.s + alpha) for alpha in alphas]
+        total = [torch.zeros_like(self.v[..., 0, :]) for _ in weights]
+        for rows in _pieces(self.u, self.v):
+            u = self.u[..., rows, :]
+            squares = u.square()
+            spare: Tensor | float = 0.0
+            if self.rest is not None:
+                spare = (1 - 1 / n - squares.sum(-1, keepdim=True)).clamp_min(1e-12)
+            for k, w in enumerate(weights):
+                residual = u @ (w[..., None] * self.v)
+                if self.rest is not None:
+                    residual += self.rest[..., rows, :]
+                residual /= (squares @ w[..., None]) + spare
+                total[k] += residual.square_().sum(-2)
+        return torch.stack(total) / n
+
+
+def _pieces(*arrays: Tensor) -> Iterator[slice]:
+    """Slices of rows, of which none of the arrays (…, n, ·) has more than ``PIECE`` numbers."""
+    n = arrays[0].shape[-2]
+    widest = max(array.numel() // max(array.shape[-2], 1) for array in arrays)
+    step = max(1, PIECE // max(widest, 1))
+    return (slice(first, min(first + step, n)) for first in range(0, n, step))
 
 
 def _decompose(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:
+    """Of centred rows; ``x`` is written over."""
     n, p = x.shape[-2:]
     if p < n - 1:
         return _decompose_features(x, y, x_test)
@@ -120,17 +148,17 @@ def _decompose(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:
     # Directions without variance predict nothing; rounding would, at vanishing penalties.
     kept = s > s[..., -1:].clamp_min(1e-300) * 1e-12
     test = torch.where(kept[..., None, :], x_test @ (x.mT @ u), 0.0)
-    return _Basis(u, torch.where(kept, s, 0.0), u.mT @ y, 0.0, 0.0, test)
+    return _Basis(u, torch.where(kept, s, 0.0), u.mT @ y, None, test)
 
 
 def _decompose_features(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:
-    n = x.shape[-2]
     s, axes = torch.linalg.eigh(x.mT @ x)
     s = s.clamp_min(0)
     # Directions without variance carry nothing: their eigenvectors in row space are undefined.
     kept = s > s[..., -1:] * 1e-13
     root = torch.where(kept, s, 1.0).sqrt()
-    u = torch.where(kept[..., None, :], (x @ axes) / root[..., None, :], 0.0)
-    v = u.mT @ y
-    spare = (1 - 1 / n - u.square().sum(-1, keepdim=True)).clamp_min(1e-12)
-    return _Basis(u, s, v, y - u @ v, spare, (x_test @ axes) * root[..., None, :])
+    for rows in _pieces(x):
+        u = (x[..., rows, :] @ axes) / root[..., None, :]
+        x[..., rows, :] = torch.where(kept[..., None, :], u, 0.0)
+    v = x.mT @ y
+    return _Basis(x, s, v, y - x @ v, (x_test @ axes) * root[..., None, :])

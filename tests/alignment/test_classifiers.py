@@ -146,3 +146,19 @@ def test_a_label_that_all_neighbours_have_has_the_whole_share() -> None:
     assert not shares[:, 1].any()
     assert shares[:, 2].min() >= 0
     assert shares[:, 2].max() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("numbers", [1, 500])
+def test_pieces_of_test_rows_give_what_all_of_them_give(
+    numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, labels, x_test, _ = groups(spread=1.5)
+    table = torch.nn.functional.one_hot(labels, CLASSES).bool()
+    kept = x.clone(), x_test.clone()
+    whole = knn(x, labels, x_test, CLASSES), knn_shares(x, table, x_test)
+    monkeypatch.setattr("alignment.classifiers.PIECE", numbers)
+    pieces = knn(x, labels, x_test, CLASSES), knn_shares(x, table, x_test)
+    assert torch.equal(pieces[0], whole[0])
+    torch.testing.assert_close(pieces[1], whole[1], rtol=1e-10, atol=1e-10)
+    assert torch.equal(x, kept[0])
+    assert torch.equal(x_test, kept[1])

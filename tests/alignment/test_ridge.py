@@ -127,6 +127,24 @@ def test_a_shared_penalty_has_the_smallest_error_of_all_targets_together(p: int)
     assert len(loo_ridge(x, y, x_test, ALPHAS[::4]).alpha.unique()) > 1
 
 
+@pytest.mark.parametrize("p", [8, 60])
+@pytest.mark.parametrize("numbers", [1, 50, 300])
+def test_pieces_of_rows_give_what_all_rows_give(
+    p: int, numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [problem(40, p, seed=seed) for seed in range(2)]
+    stacked = [torch.stack(part) for part in zip(*parts, strict=True)]
+    before = [part.clone() for part in stacked]
+    for shared in (False, True):
+        whole = loo_ridge(*stacked, ALPHAS, shared)
+        monkeypatch.setattr("alignment.ridge.PIECE", numbers)
+        pieces = loo_ridge(*stacked, ALPHAS, shared)
+        monkeypatch.undo()
+        torch.testing.assert_close(pieces.prediction, whole.prediction, rtol=1e-10, atol=1e-10)
+        assert torch.equal(pieces.alpha, whole.alpha)
+    assert all(torch.equal(a, b) for a, b in zip(stacked, before, strict=True))
+
+
 def test_the_order_of_the_penalties_does_not_matter() -> None:
     x, y, x_test = problem(20, 8)
     order = torch.randperm(len(ALPHAS), generator=torch.Generator().manual_seed(0))

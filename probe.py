@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from catalogue import show
 from evaluation.benchmark import Benchmark, Failure, append_rows
+from evaluation.cache import FeatureCache
 from evaluation.contrast import contrasts
 from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
@@ -36,6 +37,7 @@ def probe(cfg: DictConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks, failures = build_benchmarks(cfg)
     result, controls = Evaluation(failures=failures), Evaluation()
+    cache = FeatureCache(cfg.cache) if cfg.cache else None
     try:
         device = _device(cfg.device)
         encoder = _moved(build(cfg.encoder), device)
@@ -45,14 +47,14 @@ def probe(cfg: DictConfig) -> None:
         wanted: list[Benchmark] = [*benchmarks.values()]
         try:
             if "reference" in cfg:
-                wanted += contrasts(wanted, _moved(build(cfg.reference), device), device)
+                wanted += contrasts(wanted, _moved(build(cfg.reference), device), device, cache)
         except Exception as error:
             result.failures.append(Failure("", explain(error), "reference"))
         step = getattr(encoder, "step", None)
-        done = evaluate(encoder, wanted, step, device, cfg.time_budget, progress=True)
+        done = evaluate(encoder, wanted, step, device, cfg.time_budget, progress=True, cache=cache)
         result.scores += done.scores
         result.failures += done.failures
-        controls = _controls(cfg, encoder, wanted, device)
+        controls = _controls(cfg, encoder, wanted, device, cache)
     append_rows(folder / "scores.jsonl", result.scores)
     append_rows(folder / "controls.jsonl", controls.scores)
     append_rows(folder / "failures.jsonl", [*result.failures, *controls.failures])
@@ -66,12 +68,16 @@ def probe(cfg: DictConfig) -> None:
 
 
 def _controls(
-    cfg: DictConfig, encoder: Any, benchmarks: list[Benchmark], device: torch.device
+    cfg: DictConfig,
+    encoder: Any,
+    benchmarks: list[Benchmark],
+    device: torch.device,
+    cache: FeatureCache | None,
 ) -> Evaluation:
     if not cfg.get("controls"):
         return Evaluation()
     encoders, copies = build(cfg.controls.encoders), build(cfg.controls.copies)
-    return control_scores(encoder, benchmarks, encoders, copies, device, progress=True)
+    return control_scores(encoder, benchmarks, encoders, copies, device, progress=True, cache=cache)
 
 
 def _log(cfg: DictConfig, result: Evaluation) -> None:

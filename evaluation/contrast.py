@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -22,6 +23,7 @@ from alignment.rsa import compare
 from alignment.selection import group_medians
 from datamodules.stimuli import ResponseSet, StimulusSet
 from evaluation.benchmark import Benchmark, Score
+from evaluation.cache import FeatureCache
 from evaluation.features import Features, Pooling, extract
 from evaluation.summaries import SELECTED, new_row, participant_rows, participants
 from models.encoder import Encoder, StoredFeatures
@@ -63,6 +65,7 @@ def contrasts(
     benchmarks: Sequence[Benchmark],
     reference: Encoder | StoredFeatures,
     device: torch.device | str = "cpu",
+    cache: FeatureCache | None = None,
 ) -> Iterator[Contrast]:
     """A contrast with the reference for every benchmark that can tell encoders apart.
 
@@ -82,13 +85,14 @@ def contrasts(
     label = reference.name if step is None else f"{reference.name}.step{step}"
     if isinstance(reference, nn.Module):
         reference.eval()
+    make = partial(extract, reference) if cache is None else cache.of(reference)
     made: dict[tuple[str, Pooling], Mapping[str, Features]] = {}
     for benchmark in able:
         assert benchmark.stimuli is not None  # a difference is one of features
         key = (benchmark.stimuli.fingerprint, benchmark.pooling)
         if key not in made:
             with torch.inference_mode():
-                found = extract(reference, benchmark.stimuli, [benchmark.pooling], device)
+                found = make(benchmark.stimuli, [benchmark.pooling], device)
             made[key] = found[benchmark.pooling]
         yield Contrast(benchmark, made[key], label)
 

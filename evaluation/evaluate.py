@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from rich.progress import (
@@ -23,6 +24,7 @@ from torch import nn
 
 from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Benchmark, Failure, Score
+from evaluation.cache import Extract, FeatureCache
 from evaluation.features import Features, counted, extract, gather_objects
 from models.encoder import Encoder, StoredFeatures
 
@@ -47,6 +49,7 @@ def evaluate(
     time_budget: float | None = None,
     on_error: str = "continue",
     progress: bool = False,
+    cache: FeatureCache | None = None,
 ) -> Evaluation:
     """Score an encoder on benchmarks.
 
@@ -63,11 +66,14 @@ def evaluate(
         Seconds after which no further set of stimuli is begun; what is left out is reported.
     on_error : {"continue", "raise"}
         A benchmark that fails becomes a Failure, or its error is raised on every rank.
+    cache : FeatureCache, optional
+        Where pooled features are kept between examinations; scores are the same with and without.
     """
     if on_error not in ("continue", "raise"):
         raise ValueError(f"on_error is {on_error!r}, expected 'continue' or 'raise'")
     start = time.perf_counter()
     mark = fingerprint(encoder)
+    make = partial(extract, encoder) if cache is None else cache.of(encoder)
     result = Evaluation()
     with _eval_mode(encoder), torch.inference_mode(), _bar(progress) as bar:
         groups, unreadable = _by_stimuli(benchmarks, bar)
@@ -80,7 +86,7 @@ def evaluate(
                 reason = f"left out: the time budget of {time_budget:.0f} s was used up"
                 result.failures += [Failure(b.name, reason, encoder.name, step) for b in group]
                 continue
-            rows, failures, encoding = _score_group(encoder, group, step, device, bar)
+            rows, failures, encoding = _score_group(encoder, group, step, device, bar, make)
             result.encoding_seconds += encoding
             result.scores += [replace(r, encoder=encoder.name, fingerprint=mark) for r in rows]
             result.failures += failures
@@ -96,6 +102,7 @@ def _score_group(
     step: int | None,
     device: torch.device | str,
     bar: Progress | None,
+    make: Extract,
 ) -> tuple[list[Score], list[Failure], float]:
     """Scores of the benchmarks that share one set of stimuli, the same on every rank.
 
@@ -109,7 +116,7 @@ def _score_group(
         return Failure(benchmark.name, text, encoder.name, step)
 
     begun = time.perf_counter()
-    features, error = _try_extract(encoder, group, device, bar)
+    features, error = _try_extract(group, device, bar, make)
     encoding = time.perf_counter() - begun
     if error is not None:
         return [], [failed(benchmark, error) for benchmark in group], encoding
@@ -133,17 +140,17 @@ def _score_group(
 
 
 def _try_extract(
-    encoder: Encoder | StoredFeatures,
     group: list[Benchmark],
     device: torch.device | str,
     bar: Progress | None,
+    make: Extract,
 ) -> tuple[dict[str, dict[str, Features]], Exception | None]:
     poolings = [benchmark.pooling for benchmark in group]
     stimuli = group[0].stimuli
     if stimuli is None:
         return {pooling: {} for pooling in poolings}, None
     try:
-        return extract(encoder, stimuli, poolings, device, progress=bar), None  # type: ignore[return-value]
+        return make(stimuli, poolings, device, progress=bar), None  # type: ignore[return-value]
     except Exception as error:
         return {}, error
 

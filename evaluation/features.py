@@ -159,6 +159,11 @@ def gather_objects(value: T) -> list[T]:
     return everything  # type: ignore[return-value]
 
 
+def is_first_rank() -> bool:
+    """Whether this is the only process, or the first of several."""
+    return _rank_and_world()[0] == 0
+
+
 def _rank_and_world() -> tuple[int, int]:
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()

@@ -48,7 +48,8 @@ def composed(run: Path, *overrides: str, config: str = "train") -> DictConfig:
     """The config of a script, writing to ``run``."""
     register_resolvers()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(config, overrides=[f"paths.run={run}", *overrides])
+        own = [f"paths.run={run}", f"paths.cache={run}/cache"]
+        return compose(config, overrides=[*own, *overrides])
 
 
 def tiny(run: Path, *overrides: str) -> DictConfig:

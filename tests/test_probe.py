@@ -72,6 +72,21 @@ def test_rows_of_a_second_examination_are_appended(tmp_path: Path) -> None:
     assert found[:2] == found[2:]
 
 
+def test_the_same_encoder_hears_the_same_sounds_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = ["~benchmark.fmri", "encoder.bands=32"]
+    probe(config(tmp_path, *only))
+    monkeypatch.setattr("models.external.logmel.LogMelStatistics.encode", None)
+    probe(config(tmp_path, *only, "+encoder.name=other"))
+    found = values(tmp_path)
+    assert found[: len(found) // 2] == found[len(found) // 2 :]
+    for change in ("encoder.bands=33", "cache=null"):
+        with pytest.raises(SystemExit):
+            probe(config(tmp_path, *only, change))
+    assert values(tmp_path) == found
+
+
 def test_a_benchmark_that_fails_gives_exit_code_1_and_the_others_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
+from evaluation.cache import FeatureCache
 from evaluation.evaluate import evaluate
 from models.encoder import Frames
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder, sounds
@@ -62,6 +63,17 @@ def answer(kind: str) -> dict[str, Any]:
     }
 
 
+def kept(folder: Path) -> dict[str, Any]:
+    """What one rank gets from two evaluations with one folder of features."""
+    found: dict[str, Any] = {"scores": [], "batches": []}
+    for _ in range(2):
+        encoder = ToyEncoder()
+        result = evaluate(encoder, benchmarks(), step=5, cache=FeatureCache(folder))
+        found["scores"].append([asdict(row) for row in result.scores])
+        found["batches"].append(encoder.batches)
+    return found
+
+
 def rank(number: int, folder: str) -> None:
     """One of the two processes, which writes its answers; a rank that waits gives up."""
     torch.set_num_threads(1)
@@ -73,6 +85,8 @@ def rank(number: int, folder: str) -> None:
         timeout=timedelta(seconds=60),
     )
     answers = {kind: answer(kind) for kind in KINDS}
+    answers["kept"] = kept(Path(folder, "kept"))
+    answers["kept apart"] = kept(Path(folder, f"kept{number}"))
     Path(folder, f"rank{number}.json").write_text(json.dumps(answers))
     distributed.destroy_process_group()
 

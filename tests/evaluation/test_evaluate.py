@@ -188,3 +188,24 @@ def test_an_encoder_that_fails_on_one_rank_fails_on_both(
 def test_an_error_of_one_rank_is_raised_on_both(ranks: list[dict[str, Any]]) -> None:
     for rank in ranks:
         assert "the cable of rank 1 is loose" in rank["raises"]["raised"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "second"),
+    [
+        # Only frames, which are not kept, are computed again: those of the long sounds.
+        ("kept", [[3, 1], [1, 1]]),
+        # What rank 1 cannot read is computed by both.
+        ("kept apart", [[3, 1, 2], [1, 1]]),
+    ],
+)
+def test_ranks_agree_on_what_is_kept(
+    ranks: list[dict[str, Any]], kind: str, second: list[list[int]]
+) -> None:
+    alone = plain(evaluate(ToyEncoder(), benchmarks(), step=5))
+    for answer in (rank[kind] for rank in ranks):
+        for rows in answer["scores"]:
+            assert [replace(Score(**row), seconds=None) for row in rows] == alone
+    assert [rank[kind]["batches"][0] for rank in ranks] == [[3, 1, 2], [1, 1]]
+    assert [rank[kind]["batches"][1] for rank in ranks] == second

@@ -21,7 +21,7 @@ from torch import Tensor
 from datamodules.stimuli import StimulusSet
 from evaluation.features import extract, gather_objects, is_first_rank
 from evaluation.identity import identity
-from evaluation.pooling import Features, Pooling, in_memory
+from evaluation.pooling import FRAMES, Features, Pooling, in_memory
 from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class FeatureCache:
 
     def _places(self, parts: str, poolings: list[Pooling]) -> dict[Pooling, Path]:
         """Folder of each pooling that is kept, whether it is there or not."""
-        marks = {p: f"{FORMAT} {parts} {p}".encode() for p in poolings if p != "frames"}
+        marks = {p: f"{FORMAT} {parts} {p}".encode() for p in poolings if p not in FRAMES}
         return {p: self.folder / hashlib.sha256(mark).hexdigest()[:40] for p, mark in marks.items()}
 
 

@@ -147,7 +147,9 @@ def _decompose(x: Tensor, y: Tensor, x_test: Tensor) -> _Basis:
     s, u = s[..., :-1], u[..., :-1]
     # Directions without variance predict nothing; rounding would, at vanishing penalties.
     kept = s > s[..., -1:].clamp_min(1e-300) * 1e-12
-    test = torch.where(kept[..., None, :], x_test @ (x.mT @ u), 0.0)
+    few = x_test.shape[-2] < p  # the order with fewer products
+    rotated = (x_test @ x.mT) @ u if few else x_test @ (x.mT @ u)
+    test = torch.where(kept[..., None, :], rotated, 0.0)
     return _Basis(u, torch.where(kept, s, 0.0), u.mT @ y, None, test)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -19,6 +19,7 @@ from datamodules.events import EventTask
 from datamodules.stimuli import Split
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.probing import fold_rows
 
 F1: dict[str, dict[str, float]] = {
     "event_onset_200ms_f1": {"tolerance": 0.2},
@@ -114,24 +115,19 @@ class EventProbe:
         self.events = [torch.tensor(clip, dtype=torch.float64).view(-1, 3) for clip in rows]
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
-        rows = []
+        rows: list[Score] = []
         for layer, feature in features.items():
             values = self._values(self._frames(feature))
-            rows += [self._row(name, layer, values[:, i]) for i, name in enumerate(self.metrics)]
+            for i, name in enumerate(self.metrics):
+                rows += self._rows(name, layer, values[:, i])
         return rows
 
-    def _row(self, metric: str, layer: str, values: Tensor) -> Score:
+    def _rows(self, metric: str, layer: str, values: Tensor) -> Iterator[Score]:
         low, high = mean_interval(values)
-        return Score(
-            self.name,
-            metric,
-            layer,
-            float(values.mean()),
-            ci_low=low,
-            ci_high=high,
-            n=len(self.stimuli),
-            simulated=self.task.provenance.simulated,
-        )
+        simulated, n = self.task.provenance.simulated, len(self.stimuli)
+        row = Score(self.name, metric, layer, float(values.mean()), n=n, simulated=simulated)
+        yield replace(row, ci_low=low, ci_high=high)
+        yield from fold_rows(row, self.task, values.tolist())
 
     def _frames(self, feature: Features) -> LabelledFrames:
         assert feature.lengths is not None

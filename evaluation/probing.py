@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from alignment.inference import mean_interval
+from datamodules.events import EventTask
 from datamodules.stimuli import Task
 from evaluation import measures
 from evaluation.benchmark import Score
@@ -68,6 +69,9 @@ class ClassificationProbe:
         self.interval = interval or ("folds" if len(task.splits) > 2 else "clips")
         self._full = _made(name, full)
         self._whole = False
+        if task.multilabel:
+            absent = sum(int((~task.labels[split.test].any(0)).sum()) for split in task.splits)
+            log.info("%s: %d labels have no clip in a tested fold and do not count", name, absent)
 
     def in_full(self) -> ClassificationProbe:
         """The same with more probes and, of several labels a clip, more measures."""
@@ -122,12 +126,7 @@ class ClassificationProbe:
         low, high = self._bounds(measure, decisions, truth, values)
         row = Score(self.name, metric, layer, mean, simulated=simulated, n=len(self.stimuli))
         yield replace(row, chance=sum(chances) / len(chances), ci_low=low, ci_high=high)
-        if len(values) > 1:
-            for split, value, chance in zip(task.splits, values, chances, strict=True):
-                fold = int(task.folds[split.test][0])
-                name = task.fold_names[fold] if task.fold_names else str(fold)
-                n = int(split.test.sum())
-                yield replace(row, value=value, chance=chance, target=name, n=n)
+        yield from fold_rows(row, task, values, chances)
 
     def _truth(self, test: Tensor) -> Tensor:
         member = self.task.member[test]
@@ -157,6 +156,22 @@ class ClassificationProbe:
         tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
         low, high = torch.stack(known).mean(0).quantile(tails).tolist()
         return low, high
+
+
+def fold_rows(
+    row: Score,
+    task: Task | EventTask,
+    values: Sequence[float],
+    chances: Sequence[float] | None = None,
+) -> Iterator[Score]:
+    """A row for every tested fold, where there are several; ``target`` is its name."""
+    if len(values) < 2:
+        return
+    for place, (split, value) in enumerate(zip(task.splits, values, strict=True)):
+        fold, n = int(task.folds[split.test][0]), int(split.test.sum())
+        name = task.fold_names[fold] if task.fold_names else str(fold)
+        chance = chances[place] if chances else None
+        yield replace(row, value=value, chance=chance, target=name, n=n)
 
 
 def _made(name: str, probes: Sequence[str | Probe]) -> list[Probe]:

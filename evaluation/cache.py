@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -229,12 +230,18 @@ def _checksum(path: Path) -> int:
 
 def _arithmetic(device: torch.device) -> tuple[object, ...]:
     """Kind of device and settings of torch on which the last bits of a feature depend."""
-    cuda = device.type == "cuda"
+    cuda, torchs = device.type == "cuda", torch.backends
+    # Names of torch 2.9; its older ones raise once these are set.
+    places: tuple[Any, ...] = (
+        torchs,
+        torchs.cuda.matmul,
+        torchs.cudnn.conv,  # type: ignore[attr-defined]
+        torchs.mkldnn.matmul,  # type: ignore[attr-defined]
+    )
     return (
         device.type,
-        torch.cuda.get_device_name(device) if cuda else torch.backends.cpu.get_cpu_capability(),
-        torch.get_float32_matmul_precision(),
-        torch.backends.cudnn.allow_tf32,
+        torch.cuda.get_device_name(device) if cuda else torchs.cpu.get_cpu_capability(),
+        *(place.fp32_precision for place in places),
         torch.is_autocast_enabled(device.type),
         torch.get_autocast_dtype(device.type),
     )

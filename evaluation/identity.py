@@ -30,8 +30,6 @@ CODE = (
 """Source that decides what features are made of a sound."""
 WITHOUT_EFFECT = ("training", "name", "step", "settings")
 """Attributes of an encoder that its features do not depend on, or that are hashed by themselves."""
-
-
 IN_EVERY_MODULE, ITS_PARTS = frozenset(vars(nn.Module())), ("_parameters", "_buffers", "_modules")
 """Attributes of every module, of which these and the hooks of the forward pass have an effect."""
 

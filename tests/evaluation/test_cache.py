@@ -138,6 +138,22 @@ def test_what_changes_features_is_computed_anew(tmp_path: Path, change: Callable
     assert len(kept(tmp_path / "kept")) == 2
 
 
+def test_settings_of_torch_that_move_last_bits_count(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path / "kept")
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    try:
+        # Afterwards torch refuses to tell of its precision by the older name.
+        for precision in (before, "tf32"):
+            matmul.fp32_precision = precision
+            cache.of(Listener())(sounds(), ["mean"])
+    finally:
+        matmul.fp32_precision = before
+    with torch.autocast("cpu"):
+        cache.of(Listener())(sounds(), ["mean"])
+    assert Listener.heard == 18
+
+
 def test_another_sound_is_heard(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path / "kept")
     stimuli = files(tmp_path / "sounds")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import resample
 
-from datamodules.sound_files import content_digest, counted_samples, resampled_length
+from datamodules.sound_files import content_digests, counted_samples, resampled_length
 
 
 def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Tensor, int]:
@@ -163,10 +163,11 @@ class StimulusSet:
         if self._fingerprint:
             return self._fingerprint
         digest = hashlib.sha256(repr((self.max_seconds, self.rms)).encode())
+        of_files = content_digests([source for source in self.sources if isinstance(source, Path)])
         for name, source in zip(self.ids, self.sources, strict=True):
             digest.update(name.encode())
             if isinstance(source, Path):
-                digest.update(content_digest(source))
+                digest.update(next(of_files))
             else:
                 waveform, rate = source()
                 digest.update(f"{rate}".encode() + waveform.numpy().tobytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,12 @@ import soundfile
 import torch
 from torchaudio.functional import resample
 
-from datamodules.sound_files import content_digest, counted_samples, resampled_length
+from datamodules.sound_files import (
+    content_digest,
+    content_digests,
+    counted_samples,
+    resampled_length,
+)
 
 
 @pytest.mark.parametrize("rate", [8000, 11_025, 16_000, 22_050, 44_100, 48_000])
@@ -53,6 +59,16 @@ def test_digests_follow_content_not_times(tmp_path: Path) -> None:
     assert content_digest(path) != first
     path.write_bytes(b"sound")
     assert content_digest(path) == first
+
+
+def test_digests_of_many_files_are_in_order(tmp_path: Path) -> None:
+    paths = [tmp_path / str(i) for i in range(50)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    assert list(content_digests(paths)) == [sha256(p.name.encode()).digest() for p in paths]
+    paths[3].unlink()
+    with pytest.raises(FileNotFoundError, match=str(paths[3])):
+        list(content_digests(paths))
 
 
 def test_a_file_is_read_once_for_all_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,8 @@ from alignment.mlp_probe import each_probe
 from alignment.probe_grid import Budget, Member, Split, grid
 from bench.heareval import train_as_heareval
 from bench.stopwatch import timed
-from datamodules.stimuli import Provenance, StimulusSet, Task
+from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.task import Task
 from evaluation.probes import Linear, Neighbours, Probe
 
 CHECK_EVERY = 3

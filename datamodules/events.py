@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from datamodules.stimuli import Provenance, Split, StimulusSet, splits_of
+from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.task import Split, splits_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class EventTask:
         Every label that an event can have.
     folds : tensor of shape (stimuli,), int64
     fold_names : tuple of str
-        As in `datamodules.stimuli.Task`.
+        As in `datamodules.task.Task`.
     metrics : tuple of str
         What the task is scored by, the first being what it is known by.
     median_seconds, shortest_seconds : tuple of float
@@ -66,5 +67,5 @@ class EventTask:
 
     @property
     def splits(self) -> list[Split]:
-        """What trains, validates and tests: see `datamodules.stimuli.splits_of`."""
+        """What trains, validates and tests: see `datamodules.task.splits_of`."""
         return splits_of(self.folds, self.fold_names)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datamodules.simulated_brain import PROVENANCE, balanced_folds
-from datamodules.stimuli import StimulusSet, Task
+from datamodules.stimuli import StimulusSet
 from datamodules.synthesis.environment import modulated_noise
 from datamodules.synthesis.formants import render
 from datamodules.synthesis.music import INSTRUMENTS, midi_frequency, note
@@ -18,6 +18,7 @@ from datamodules.synthesis.sound import Signal, add_noise, coloured_noise, rove_
 from datamodules.synthesis.speech import speech
 from datamodules.synthesis.syllables import VOWELS, draw_one_syllable, speaker
 from datamodules.synthetic import TASK
+from datamodules.task import Task
 
 MODULATION_RATES = (3.0, 6.0, 12.0, 24.0)  # Hz
 _VOWEL, _INSTRUMENT, _MODULATION, _FOLDS = 0, 1, 2, 3

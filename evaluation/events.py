@@ -16,7 +16,7 @@ from alignment.frame_ridge import Sums, fit_detector, sums_of, total
 from alignment.inference import mean_interval
 from alignment.probe_metrics import Event, matched_f1, segment_error_rate
 from datamodules.events import EventTask
-from datamodules.stimuli import Split
+from datamodules.task import Split
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
 from evaluation.probing import fold_rows

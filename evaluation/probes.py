@@ -16,7 +16,7 @@ from alignment.probe_grid import STOCK_HEAR, Budget, Setting, grid
 from alignment.probe_grid import Split as Rows
 from alignment.probe_metrics import mean_average_precision
 from alignment.widths import equal_widths
-from datamodules.stimuli import Split, Task
+from datamodules.task import Split, Task
 from datamodules.tasks.folds import stratified_folds
 
 MIX = "mix"
@@ -217,7 +217,7 @@ NAMED: dict[str, Probe] = {
     "linear": Linear(),
     "logistic": Logistic(),
     "mlp": Perceptron(),
-    "mlp_fast": Perceptron(budget=Budget(60, 6, 2), settings=4, width=256, name="mlp_fast"),
+    "mlp_fast": Perceptron(name="mlp_fast", settings=4, budget=Budget(60, 6, 2, 128), width=256),
     "hear_mlp": STOCK,
 }
 """What a name in a config stands for: ``mlp`` is the probe of arXiv 2511.16849, ``mlp_fast`` the

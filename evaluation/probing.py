@@ -13,7 +13,7 @@ from torch import Tensor
 
 from alignment.inference import mean_interval
 from datamodules.events import EventTask
-from datamodules.stimuli import Task
+from datamodules.task import Task
 from evaluation import measures
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling

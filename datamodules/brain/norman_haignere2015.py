@@ -18,7 +18,8 @@ from datamodules.brain.auditory_brain_dnn import (
     voxel_ids,
     voxel_scans,
 )
-from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, Task, existing
+from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, existing
+from datamodules.task import Task
 
 PROVENANCE = Provenance(
     source="https://github.com/snormanhaignere/natsound165-neuron2015",

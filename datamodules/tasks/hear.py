@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from datamodules.events import Event
-from datamodules.stimuli import TRAIN_VALID_TEST, Provenance, StimulusSet, Task
+from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear_files import (
     HEAR,
     METADATA,

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import TRAIN_VALID_TEST, check_readable
+from datamodules.stimuli import check_readable
+from datamodules.task import TRAIN_VALID_TEST
 
 METADATA, VOCABULARY = "task_metadata.json", "labelvocabulary.csv"
 HEAR = "https://github.com/hearbenchmark/hear-eval-kit"

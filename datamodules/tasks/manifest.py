@@ -8,13 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import (
-    TRAIN_VALID_TEST,
-    Provenance,
-    StimulusSet,
-    Task,
-    check_readable,
-)
+from datamodules.stimuli import Provenance, StimulusSet, check_readable
+from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.folds import check_folds, stratified_folds
 
 SEPARATOR = "|"

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from datamodules.events import Event
-from datamodules.stimuli import TRAIN_VALID_TEST, Provenance, StimulusSet, Task
+from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear import hear_task, write_hear_task
 from datamodules.tasks.hear_events import hear_event_task
 from datamodules.tasks.hear_files import hear_folders

@@ -12,7 +12,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, Task, read_audio
+from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, read_audio
+from datamodules.task import Task
 
 MADE = Provenance(source="made here", licence="CC0-1.0")
 

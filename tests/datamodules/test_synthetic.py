@@ -17,13 +17,14 @@ from datamodules.simulated_tasks import (
     modulation_task,
     vowel_task,
 )
-from datamodules.stimuli import ResponseSet, Task
+from datamodules.stimuli import ResponseSet
 from datamodules.synthesis.environment import RECIPES, modulated_noise
 from datamodules.synthesis.formants import render
 from datamodules.synthesis.music import INSTRUMENTS, midi_frequency, note
 from datamodules.synthesis.sound import coloured_noise, seeded
 from datamodules.synthesis.syllables import VOWELS, draw_one_syllable, speaker
 from datamodules.synthetic import BRAIN, FAMILIES, SyntheticSounds, numbered_sound, synthesise
+from datamodules.task import Task
 
 RATE = 24_000
 

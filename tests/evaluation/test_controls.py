@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 import torch
 
-from datamodules.stimuli import Provenance, StimulusSet, Task
+from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.task import Task
 from evaluation.controls import control_scores
 from evaluation.probing import COMMONEST, SHUFFLED, ClassificationProbe
 from models.external.controls import random

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from alignment.event_frames import sounding
 from datamodules.events import Event, EventTask
-from datamodules.stimuli import TRAIN_VALID_TEST, Provenance, StimulusSet, Task
+from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear import write_hear_task
 from datamodules.tasks.hear_events import hear_event_task
 from datamodules.tasks.hear_files import METRICS as OURS

@@ -13,7 +13,8 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from datamodules.events import Event
-from datamodules.stimuli import TRAIN_VALID_TEST, Provenance, StimulusSet, Task
+from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear import write_hear_task
 from evaluation.benchmark import Benchmark, read_scores
 from launch import CONF, build_benchmarks

@@ -13,7 +13,8 @@ from torch import Tensor
 from alignment.classifiers import ridge_decisions
 from alignment.probe_grid import Budget
 from alignment.probe_intervals import precision_replicates
-from datamodules.stimuli import Provenance, Task
+from datamodules.stimuli import Provenance
+from datamodules.task import Task
 from evaluation import probes
 from evaluation.benchmark import Extensible, Probing, Score
 from evaluation.features import Features

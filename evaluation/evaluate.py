@@ -188,11 +188,16 @@ def _hashed(stimuli: StimulusSet, bar: Progress | None) -> str:
 
 
 def fingerprint(encoder: Encoder | StoredFeatures) -> str:
-    """SHA-256 over the encoder's weights, or what it says of itself where it has none."""
+    """SHA-256 over the encoder's weights and buffers, also those that its state dict leaves out.
+
+    Of an encoder that is no module, what it says of itself.
+    """
     if not isinstance(encoder, nn.Module):
         return str(getattr(encoder, "fingerprint", ""))
     digest = hashlib.sha256()
-    for name, value in sorted(encoder.state_dict().items()):
+    for name, value in sorted(
+        dict([*encoder.named_parameters(), *encoder.named_buffers()]).items()
+    ):
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -13,7 +13,7 @@ REFERENCE = Path(__file__).parent / "reference" / "hear2021_leaderboard.csv"
 """Mean, standard deviation (ddof 1), lowest and highest value and number of models of the
 published HEAR leaderboard, for the six tasks of arXiv 2511.16849. It is never changed: a new
 leaderboard becomes a new file."""
-PREFERRED = ("mlp", "hear_mlp", "logistic", "linear", "mlp_fast", "knn")
+PREFERRED = ("mlp", "hear_mlp", "linear", "logistic", "mlp_fast", "knn")
 """Which probe stands for a task, where there are several."""
 MEASURES = ("pitch_accuracy", "chroma_accuracy", "accuracy", "map", "auc", "d_prime")
 ENCODER = ["encoder", "fingerprint", "step"]
@@ -43,7 +43,7 @@ def task_scores(scores: pd.DataFrame) -> pd.DataFrame:
         bound) and ``z = (value - mean) / sd`` of the reference (missing for other tasks).
     """
     heads = headlines(followed(scores[scores["benchmark"].str.startswith("probe/")]))
-    parts = heads["metric"].map(_parts)
+    parts = heads["metric"].map(parts_of)
     heads = heads.assign(probe=parts.str[0], measure=parts.str[1])
     heads = heads[heads["probe"].isin(PREFERRED)]
     known = reference()
@@ -63,7 +63,7 @@ def task_scores(scores: pd.DataFrame) -> pd.DataFrame:
     return made.reset_index(drop=True)
 
 
-def _parts(metric: str) -> tuple[str, str]:
+def parts_of(metric: str) -> tuple[str, str]:
     """``hear_mlp_pitch_accuracy`` as probe and measure."""
     for measure in MEASURES:
         if metric.endswith(f"_{measure}"):

@@ -21,6 +21,7 @@ from reporting.event_panels import draw_depths, event_lines
 from reporting.figures import COLOUR_MAP
 from reporting.kinds import CEILING, EXCESS, NULL, PLAIN, kinds, named_windows
 from reporting.panels import GREY, INK, OKABE_ITO
+from reporting.probe_panels import probe_lines
 from reporting.scalp import draw_maps, map_line
 from reporting.tables import SELECTED, layer_means
 from reporting.time_panels import above_band, band_of, draw_curve, draw_metrics
@@ -84,6 +85,8 @@ def benchmark_figure(rows: pd.DataFrame) -> Figure:
 
 def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     """Panels by line: all metrics with surrogates in one, every other metric in its own."""
+    if probes := probe_lines(rows):
+        return probes
     special = [*map_line(rows), *event_lines(rows)]
     kind = kinds(rows)
     ceilings, rows = rows[kind == CEILING], rows[kind == PLAIN]

@@ -35,6 +35,7 @@ TINY = [
     "max_steps=6",
     "schedule.every=2",
     "schedule.early=0",
+    "callbacks.evaluation.full_at_end=false",
 ]
 
 SIMULATED = [

@@ -14,6 +14,7 @@ from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Score
 from evaluation.evaluate import Evaluation, evaluate, fingerprint
 from models.encoder import Frames
+from models.external.logmel import LogMelFrames
 from tests.evaluation.ranks import benchmarks, two_ranks
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder, sounds
 
@@ -150,6 +151,8 @@ def test_fingerprint_is_of_the_weights_not_of_the_name() -> None:
     buffer = ToyEncoder()
     buffer.inner[1].running_mean += 1e-6  # type: ignore[operator]
     assert fingerprint(buffer) != fingerprint(ToyEncoder())
+    # Log-mel has no weights, but filters that no state dict holds.
+    assert fingerprint(LogMelFrames(64)) != fingerprint(LogMelFrames(128))
 
 
 def plain(result: Evaluation) -> list[Score]:

@@ -63,16 +63,22 @@ def check_folds(task: Task, where: object) -> None:
     where : object
         The file or folder to name in the error.
     """
-    indices = torch.arange(len(task.classes))
-    member = task.labels if task.multilabel else task.labels[:, None] == indices
+    found = untaught(task)
+    if found:
+        name, held = found
+        raise ValueError(
+            f"{where}: all clips of class {name} are in fold {held}, so none is left to learn "
+            "it from when that fold is tested: move some to another fold, or leave the "
+            "class out"
+        )
+
+
+def untaught(task: Task) -> tuple[str, str] | None:
+    """The first class that is tested though no other fold has a clip of it, and that fold."""
     for split in task.splits:
-        alone = member[split.test].any(0) & ~member[~split.test].any(0)
+        alone = task.member[split.test].any(0) & ~task.member[~split.test].any(0)
         if alone.any():
-            name = task.classes[int(alone.nonzero()[0])]
             fold = int(task.folds[split.test][0])
             held = task.fold_names[fold] if task.fold_names else str(fold)
-            raise ValueError(
-                f"{where}: all clips of class {name} are in fold {held}, so none is left to learn "
-                "it from when that fold is tested: move some to another fold, or leave the "
-                "class out"
-            )
+            return task.classes[int(alone.nonzero()[0])], held
+    return None

@@ -16,6 +16,7 @@ from torch import Tensor
 from datamodules.events import Event
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.task import TRAIN_VALID_TEST, Task
+from datamodules.tasks.folds import untaught
 from datamodules.tasks.hear_files import (
     HEAR,
     METADATA,
@@ -90,6 +91,8 @@ def hear_task(
         found.splits,
         metric_names(found.root, found.metadata),
     )
+    if lost := untaught(task):
+        log.warning("%s: class %s is in %s alone: it cannot be learned", found.root.name, *lost)
     log.info("%s: %d clips at %s Hz", found.root.name, len(found.names), found.sounds.name)
     return task
 

@@ -341,3 +341,17 @@ def test_the_official_archive_is_read_whole(data: Path, tmp_path: Path) -> None:
     for row in range(100):
         assert found.stimuli.waveform(row, 16_000).shape == (16_000,)
         assert found.stimuli.waveform(row, 16_000).abs().max() > 0
+
+
+def test_a_class_that_cannot_be_learned_is_said(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hear_task(folder)
+    assert "cannot be learned" not in caplog.text
+    gone = next(iter(json.loads((folder / "test.json").read_text()).values()))
+    for split in ("train", "valid"):
+        labels = json.loads((folder / f"{split}.json").read_text())
+        rest = {file: held for file, held in labels.items() if held != gone}
+        (folder / f"{split}.json").write_text(json.dumps(rest))
+    hear_task(folder)
+    assert f"class {gone[0]} is in test alone: it cannot be learned" in caplog.text

@@ -2,16 +2,18 @@
 
 After heareval 2021.1.3, ``predictions/task_predictions.py``: a Trainer for every grid point, a
 DataLoader over rows whose labels become binary vectors one by one, in file order, and at every
-check a score by NumPy, early stopping and a checkpoint on disk. Progress bar, profiler and logger,
-which it also has, are left out.
+check a score by NumPy, early stopping and a checkpoint on disk; with Lightning's profiler, logger
+and progress bar, which is not shown here.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytorch_lightning as pl
@@ -22,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from alignment.probe_grid import Budget, Member, Split
 
-logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.ERROR)
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 Batch = tuple[Tensor, Tensor]
 
 
@@ -82,7 +84,13 @@ def train_as_heareval(
     """Epochs of one member."""
     parts = [Rows(x[rows], labels[rows], classes) for rows in (split.train, split.valid)]
     loaders = [DataLoader(part, budget.batch_size) for part in parts]
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        warnings.catch_warnings(),
+        open(os.devnull, "w") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
         warnings.simplefilter("ignore")
         trainer = pl.Trainer(
             accelerator="gpu" if x.is_cuda else "cpu",
@@ -93,8 +101,7 @@ def train_as_heareval(
                 ModelCheckpoint(folder, monitor="val_score", mode="max"),
                 EarlyStopping("val_score", patience=budget.patience, mode="max"),
             ],
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
+            default_root_dir=folder,
+            profiler="simple",
         )
         trainer.fit(Predictor(make(), member.setting.lr), *loaders)

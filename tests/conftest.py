@@ -9,6 +9,9 @@ import pytest
 import torch
 from jaxtyping import install_import_hook
 
+# Before transformers is imported: no test may wait for the hub.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 install_import_hook(["models", "alignment"], "beartype.beartype")
 torch.set_num_threads(1)
 

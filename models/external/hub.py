@@ -1,0 +1,208 @@
+"""Loading models of the transformers library, and what to say where that fails."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+log = logging.getLogger(__name__)
+
+MATCHED = 0.98
+"""Share of a model's numbers that must be in its file."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in evaluation mode, its config and its feature extractor, if it has one.
+
+    Parameters
+    ----------
+    settings : dict
+        In plain values what was loaded, but for weights.
+    """
+
+    model: Any
+    config: Any
+    extractor: Any
+    sample_rate: int
+    settings: dict[str, object]
+
+
+def load(
+    path: str,
+    revision: str | None = None,
+    model_class: str | None = None,
+    trust_remote_code: bool = False,
+    dtype: str = "float32",
+    sample_rate: int | None = None,
+) -> Loaded:
+    """Load from a folder or from the hub; nothing that comes with the model is executed.
+
+    Safetensors are taken before pickles, of which weights alone are read.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Without transformers: says what to install.
+    FileNotFoundError
+        If there is no such folder, or the hub does not answer.
+    ValueError
+        If a file is damaged or would execute code, or weights do not belong to the model.
+    """
+    transformers = _transformers()
+    where = _place(path, revision, trust_remote_code)
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()  # what matters is reported here
+    try:
+        config = transformers.AutoConfig.from_pretrained(path, **where)
+        chosen = _class(transformers, config, model_class)
+        model = _weights(chosen, path, where, dtype)
+        extractor = _extractor(transformers, path, where)
+    except (OSError, ValueError, ImportError) as error:
+        raise _explained(error, path) from error
+    rate = getattr(extractor, "sampling_rate", None) or sample_rate
+    if rate is None:
+        raise ValueError(f"{path} has no feature extractor: give encoder.sample_rate in Hz")
+    if sample_rate not in (None, rate):
+        raise ValueError(f"sample_rate={sample_rate} Hz, but {path} hears audio at {rate} Hz")
+    settings = {
+        "transformers": transformers.__version__,
+        "class": type(model).__name__,
+        "config": repr(config.to_diff_dict()),
+        "extractor": repr(None if extractor is None else extractor.to_dict()),
+        "dtype": dtype,
+    }
+    return Loaded(model.eval(), config, extractor, rate, settings)
+
+
+def _transformers() -> ModuleType:
+    try:
+        return importlib.import_module("transformers")
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "this encoder needs the package transformers: pip install transformers==5.23.0"
+        ) from error
+
+
+def _place(path: str, revision: str | None, trust_remote_code: bool) -> dict[str, Any]:
+    folder = Path(path)
+    if not folder.is_dir():
+        if folder.exists():
+            raise ValueError(
+                f"{path} is a file: give the folder that save_pretrained made, with config.json "
+                "in it, or for a checkpoint of train.py encoder=checkpoint"
+            )
+        if folder.is_absolute() or path.startswith(".") or path.count("/") != 1:
+            raise FileNotFoundError(f"no folder at {path}: check encoder.path")
+        if trust_remote_code and not revision:
+            raise ValueError(
+                f"trust_remote_code would run whatever code {path} has today: give "
+                "encoder.revision=COMMIT of code that you have read"
+            )
+    return {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+
+
+def _class(transformers: ModuleType, config: Any, name: str | None) -> Any:
+    """The class of a name, or AutoModel where it knows the config, or the one that saved it."""
+    if name is None and type(config) in transformers.AutoModel._model_mapping:
+        return transformers.AutoModel
+    if name is None and getattr(config, "auto_map", None):
+        return transformers.AutoModel
+    name = name or next(iter(getattr(config, "architectures", None) or []), "")
+    home = type(config).__module__.replace(".configuration_", ".modeling_")
+    for module in (transformers, importlib.import_module(home)):
+        if name and hasattr(module, name):
+            return getattr(module, name)
+    raise ValueError(
+        f"transformers {transformers.__version__} has no class {name or 'for this model'} "
+        f"(model_type {config.model_type}): give encoder.model_class"
+    )
+
+
+def _weights(chosen: Any, path: str, where: dict[str, Any], dtype: str) -> nn.Module:
+    """The model with its weights; safetensors, or else pickled weights and nothing but weights."""
+    options = {**where, "dtype": dtype, "output_loading_info": True, "weights_only": True}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                model, info = chosen.from_pretrained(path, use_safetensors=True, **options)
+            except OSError as error:
+                if "safetensors" not in str(error):
+                    raise
+                model, info = chosen.from_pretrained(path, use_safetensors=False, **options)
+    except (OSError, ImportError):
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split()).partition(". ")[0]
+        raise ValueError(
+            f"the weights in {path} cannot be read: they are damaged, not those of this class, or "
+            f"hold more than weights, which is not executed ({type(error).__name__}: {said})"
+        ) from error
+    _check_keys(model, info, path)
+    return model
+
+
+def _check_keys(model: nn.Module, info: dict[str, Any], path: str) -> None:
+    """Report what does not match; too little of it is an error."""
+    missing = sorted(info["missing_keys"])
+    strange = sorted(info["unexpected_keys"])
+    odd = sorted(str(key[0]) for key in info["mismatched_keys"])
+    state = model.state_dict()
+    total = sum(value.numel() for value in state.values())
+    lacking = sum(state[key].numel() for key in {*missing, *odd} if key in state)
+    share = 1 - lacking / max(1, total)
+    if missing or odd:
+        log.warning(
+            "%s lacks %d of the weights of %s, which are drawn at random: %s",
+            path,
+            len(missing) + len(odd),
+            type(model).__name__,
+            ", ".join([*missing, *odd][:5]),
+        )
+    if strange:
+        log.info(
+            "%s has %d weights that %s does not use: %s",
+            path,
+            len(strange),
+            type(model).__name__,
+            ", ".join(strange[:5]),
+        )
+    if share < MATCHED:
+        raise ValueError(
+            f"{path} has {share:.0%} of the weights of {type(model).__name__}, expected at least "
+            f"{MATCHED:.0%}: missing are {', '.join([*missing, *odd][:3])}, …; give "
+            "encoder.model_class of the model that was saved"
+        )
+
+
+def _extractor(transformers: ModuleType, path: str, where: dict[str, Any]) -> Any:
+    """The feature extractor, or None where the model comes without one."""
+    files = ("preprocessor_config.json", "processor_config.json")
+    if Path(path).is_dir() and not any((Path(path) / file).is_file() for file in files):
+        log.info("%s has no feature extractor: audio is given as it is", path)
+        return None
+    return transformers.AutoFeatureExtractor.from_pretrained(path, **where)
+
+
+def _explained(error: Exception, path: str) -> Exception:
+    """One line that says what to do."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ValueError | ImportError) and "trust_remote_code" in text:
+        return ValueError(
+            f"{path} comes with code of its own, which is not run: read it, then give "
+            "encoder.trust_remote_code=true and encoder.revision=COMMIT"
+        )
+    if not Path(path).is_dir() and isinstance(error, OSError):
+        return FileNotFoundError(
+            f"{path} is not on this machine and could not be had from the hub: where there is a "
+            f"network, run `hf download {path} --local-dir FOLDER`, then give encoder.path=FOLDER"
+        )
+    return error if path in text else type(error)(f"{path}: {text}")

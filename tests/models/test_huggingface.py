@@ -1,0 +1,386 @@
+"""Tiny models of many classes, loaded from a folder as published ones are, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from evaluation.identity import identity
+from launch import CONF
+from models.encoder import Encoder
+from models.external.controls import permuted, random
+from models.external.huggingface import HuggingFace, load_huggingface
+from tests.models.tiny_transformers import TINY, save_tiny
+
+pytest.importorskip("transformers", reason="transformers is not installed")
+
+SECONDS = (1.07, 1.98)
+FIFTY = (50.0, (53, 98))
+WINDOW = (50.0, (54, 99))
+EXPECTED: dict[str, tuple[str, list[tuple[float, tuple[int, int]]]]] = {
+    "Wav2Vec2Model": ("equal", [FIFTY] * 3),
+    "Wav2Vec2Model stable": ("padded", [FIFTY] * 3),
+    "HubertModel": ("equal", [FIFTY] * 3),
+    "WavLMModel": ("equal", [FIFTY] * 3),
+    "UniSpeechModel": ("equal", [FIFTY] * 3),
+    "UniSpeechSatModel": ("equal", [FIFTY] * 3),
+    "Wav2Vec2ConformerModel": ("equal", [FIFTY] * 3),
+    "Data2VecAudioModel": ("equal", [FIFTY] * 3),
+    "SEWModel": ("equal", [(25.0, (26, 49))] * 3),
+    "SEWDModel": ("equal", [(25.0, (26, 49))] * 3),
+    "Wav2Vec2BertModel": ("padded", [FIFTY] * 3),
+    "WhisperModel": ("padded", [WINDOW] * 3),
+    "ASTModel": ("padded", [(10.0, (10, 19))] * 3),
+    "ClapModel": (
+        "padded",
+        [
+            (25.6, (27, 51)),
+            (12.8, (14, 25)),
+            (6.4, (7, 13)),
+            (3.2, (3, 6)),
+            (3.2, (3, 6)),
+        ],
+    ),
+    "ClapAudioModel": (
+        "padded",
+        [
+            (25.6, (27, 51)),
+            (12.8, (14, 25)),
+            (6.4, (7, 13)),
+            (3.2, (3, 6)),
+            (3.2, (3, 6)),
+        ],
+    ),
+    "EncodecModel": (
+        "equal",
+        [(3000.0, (3210, 5940)), (600.0, (642, 1188)), *[(75.0, (81, 149))] * 3],
+    ),
+    "DacModel": ("equal", [(250.0, (267, 495)), *[(31.25, (33, 61))] * 2]),
+    "MimiModel": (
+        "equal",
+        [(1200.0, (1284, 2376)), (200.0, (214, 396)), *[(25.0, (27, 50))] * 4, (12.5, (14, 25))],
+    ),
+    "Qwen2AudioEncoder": ("padded", [WINDOW, WINDOW, (25.0, (27, 50))]),
+    "Qwen2_5OmniAudioEncoder": ("padded", [WINDOW] * 2),
+    "VoxtralEncoder": ("padded", [WINDOW] * 3),
+    "AudioFlamingo3Encoder": ("padded", [WINDOW, WINDOW, (25.0, (27, 50))]),
+    "GlmAsrEncoder": ("padded", [WINDOW] * 3),
+    "ParakeetEncoder": ("padded", [(12.5, (14, 25))] * 3),
+    "MoonshineModel": ("equal", [(16_000 / 384, (43, 81))] * 3),
+    "Speech2TextModel": ("equal", [(25.0, (27, 49))] * 3),
+}
+"""By class: whether clips may be padded, and rate and frame counts of every layer."""
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a tiny model, saved once."""
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def save(name: str) -> Path:
+        place = folder / name.replace(" ", "_").lower()
+        return place if place.is_dir() else save_tiny(name, place)
+
+    return save
+
+
+def clips(sample_rate: int, seconds: tuple[float, ...] = SECONDS) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([int(s * sample_rate) for s in seconds])
+    audio = torch.zeros(len(seconds), int(lengths.max()))
+    for i, n in enumerate(lengths.tolist()):
+        audio[i, :n] = 0.1 * torch.randn(n, generator=torch.Generator().manual_seed(10 + i))
+    return audio, lengths
+
+
+def test_every_tiny_model_is_expected() -> None:
+    assert set(EXPECTED) == set(TINY)
+    assert len(TINY) >= 22
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_features_of_every_class(name: str, saved: Callable[[str], Path]) -> None:
+    encoder = load_huggingface(str(saved(name)))
+    assert isinstance(encoder, Encoder)
+    batching, layers = EXPECTED[name]
+    assert encoder.batching == batching
+    audio, lengths = clips(encoder.sample_rate)
+    found = encoder.encode(audio, lengths)
+    assert tuple(found) == encoder.layers
+    assert len(found) == len(layers)
+    for (layer, frames), (rate, counts) in zip(found.items(), layers, strict=True):
+        assert frames.rate == pytest.approx(rate), layer
+        assert tuple(frames.lengths.tolist()) == counts, layer
+        assert 0 <= frames.offset <= 1.5 / frames.rate
+        for value, n in zip(frames.values, counts, strict=True):
+            assert value[:n].isfinite().all()
+            assert value[:n].std() > 0
+    for i in range(2):
+        alone = encoder.encode(audio[i : i + 1, : int(lengths[i])], lengths[i : i + 1])
+        for layer, frames in found.items():
+            n = int(frames.lengths[i])
+            torch.testing.assert_close(
+                frames.values[i, :n], alone[layer].values[0], atol=1e-4, rtol=1e-4
+            )
+
+
+# ---- traps ---------------------------------------------------------------------------------------
+
+
+def test_frame_counts_are_those_of_the_library(saved: Callable[[str], Path]) -> None:
+    encoder = load_huggingface(str(saved("Wav2Vec2Model")))
+    clock = encoder.clocks["hidden_states[1]"]
+    for samples in (400, 719, 720, 16_000, 17_120, 480_001):
+        count = encoder.model._get_feat_extract_output_lengths(torch.tensor(samples))
+        assert clock.frames(samples) == int(count)
+    assert encoder.shortest == 400
+
+
+def test_group_norm_hears_padding(saved: Callable[[str], Path]) -> None:
+    encoder = load_huggingface(str(saved("Wav2Vec2Model")), batching="padded")
+    assert encoder.padding_changes() > 0.01
+    stable = load_huggingface(str(saved("Wav2Vec2Model stable")), batching="padded")
+    assert stable.padding_changes() < 1e-4
+
+
+def test_whisper_is_padded_to_its_window_and_cut_back(saved: Callable[[str], Path]) -> None:
+    encoder = load_huggingface(str(saved("WhisperModel")))
+    assert (encoder.window, encoder.layers[0]) == (48_000, "hidden_states[0]")
+    audio, lengths = clips(16_000)
+    frames = encoder.encode(audio, lengths)["hidden_states[2]"]
+    spectrogram = encoder.extractor(
+        audio[0, :17_120].numpy(), sampling_rate=16_000, return_tensors="pt"
+    )
+    whole = encoder.model.encoder(spectrogram["input_features"]).last_hidden_state
+    assert whole.shape[1] == 150  # three seconds, most of them silence
+    torch.testing.assert_close(frames.values[0, :54], whole[0, :54])
+    assert not frames.values[0, 54:].any()
+    long = encoder.encode(*clips(16_000, (7.4,)))["hidden_states[2]"]
+    assert long.lengths.tolist() == [370]
+
+
+def test_packed_clips_are_told_apart(saved: Callable[[str], Path]) -> None:
+    encoder = load_huggingface(str(saved("Qwen2_5OmniAudioEncoder")))
+    shapes: list[tuple[int, ...]] = []
+    encoder.model.layers[0].register_forward_hook(lambda m, i, o: shapes.append(o[0].shape))
+    audio, lengths = clips(16_000)
+    encoder.encode(audio, lengths)
+    assert shapes == [(54 + 99, 32)]
+
+
+def test_widths_may_differ_and_folded_time_is_unfolded(saved: Callable[[str], Path]) -> None:
+    encoder = load_huggingface(str(saved("ClapModel")), batching="padded")
+    quiet = 0.01 * torch.randn(1, 480_000, generator=torch.Generator().manual_seed(0))
+    base = encoder.encode(quiet, torch.tensor([480_000]))
+    assert [frames.values.shape[2] for frames in base.values()] == [8, 16, 32, 64, 64]
+    for seconds in (1.0, 3.7, 8.2):
+        loud = quiet.clone()
+        loud[:, round(seconds * 48_000) :][:, :480] += 0.5
+        frames = encoder.encode(loud, torch.tensor([480_000]))["hidden_states[0]"]
+        change = (frames.values - base["hidden_states[0]"].values).abs().sum(2)[0]
+        heard = frames.offset + int(change.argmax()) / frames.rate
+        assert heard == pytest.approx(seconds, abs=1 / frames.rate)
+
+
+def test_hooks_see_what_is_not_normalised_yet(saved: Callable[[str], Path]) -> None:
+    audio, lengths = clips(16_000, (1.98,))
+
+    def last(name: str, layers: Any) -> Tensor:
+        encoder = load_huggingface(str(saved(name)), layers=layers)
+        return encoder.encode(audio, lengths)[encoder.layers[-1]].values
+
+    hooked, hidden = last("WhisperModel", "layers.*"), last("WhisperModel", "hidden_states")
+    assert not torch.allclose(hooked, hidden, atol=1e-3)
+    assert hidden.std(2).mean() == pytest.approx(1, abs=0.05)
+    encoder = load_huggingface(str(saved("Wav2Vec2Model stable")))
+    values = encoder.extractor(audio[0].numpy(), sampling_rate=16_000, return_tensors="pt")[
+        "input_values"
+    ]
+    output = encoder.model(values, output_hidden_states=True)
+    hooked = last("Wav2Vec2Model stable", ["encoder.layers.*"])
+    normed = encoder.model.encoder.layer_norm(hooked)
+    torch.testing.assert_close(normed, output.last_hidden_state, atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(hooked, output.last_hidden_state, atol=1e-3)
+
+
+def test_names_say_which_layer_it_is(saved: Callable[[str], Path]) -> None:
+    folder = str(saved("HubertModel"))
+    both = load_huggingface(folder, layers={"feature_projection": "btd", "encoder.layers.*": "btd"})
+    assert both.layers == ("feature_projection", "encoder.layers.0", "encoder.layers.1")
+    assert load_huggingface(folder).layers == tuple(f"hidden_states[{i}]" for i in range(3))
+    within = load_huggingface(
+        folder, submodule="feature_extractor", layers={"conv_layers.*": "bdt"}
+    )
+    assert len(within.layers) == 7
+    assert [within.clocks[layer].hop for layer in within.layers] == [5 * 2**i for i in range(7)]
+
+
+def test_long_clips_are_joined_from_pieces(saved: Callable[[str], Path]) -> None:
+    audio, lengths = clips(16_000, (5.31,))
+    whole = load_huggingface(str(saved("Wav2Vec2Model stable")))
+    cut = load_huggingface(str(saved("Wav2Vec2Model stable")), max_seconds=2.0)
+    one, other = (e.encode(audio, lengths)["hidden_states[0]"] for e in (whole, cut))
+    assert torch.equal(one.lengths, other.lengths)
+    inside = (one.values - other.values)[0, 5:80].abs().max() / one.values.abs().max()
+    assert inside < 0.2
+
+
+def test_silence_and_a_single_sample(saved: Callable[[str], Path]) -> None:
+    for name in ("Wav2Vec2Model", "WhisperModel", "ASTModel", "EncodecModel"):
+        encoder = load_huggingface(str(saved(name)))
+        audio = torch.zeros(2, encoder.sample_rate)
+        audio[0, 0] = 1.0
+        for frames in encoder.encode(audio, torch.tensor([1, encoder.sample_rate])).values():
+            assert frames.lengths[0] == 1 or encoder.clocks
+            assert frames.values[1].isfinite().all()
+            assert frames.values[0, :1].isfinite().all()
+
+
+def test_controls_and_identity(saved: Callable[[str], Path]) -> None:
+    folder = str(saved("HubertModel"))
+    encoder = load_huggingface(folder)
+    known = identity(encoder)
+    assert identity(load_huggingface(folder)) == known
+    assert identity(load_huggingface(folder, layers="encoder.layers.*")) != known
+    audio, lengths = clips(16_000, (1.0,))
+    values = [
+        one.encode(audio, lengths)["hidden_states[2]"].values
+        for one in (
+            encoder,
+            random(encoder, seed=1),
+            random(encoder, seed=2),
+            permuted(encoder, keep=()),
+        )
+    ]
+    for i, one in enumerate(values):
+        assert not any(torch.allclose(one, other, atol=1e-4) for other in values[i + 1 :])
+    assert identity(random(encoder, seed=1)) != known
+    torch.testing.assert_close(
+        random(encoder, seed=1).encode(audio, lengths)["hidden_states[2]"].values, values[1]
+    )
+
+
+# ---- what goes wrong -----------------------------------------------------------------------------
+
+
+def test_without_transformers_one_line_says_what_to_install(monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install transformers==") as error:
+        load_huggingface("facebook/wav2vec2-base")
+    wanted = str(error.value).rpartition(" ")[2]
+    for file in ("pyproject.toml", "requirements.txt"):
+        assert wanted in (CONF.parent / file).read_text()
+
+
+def test_without_the_hub_one_line_says_how_to_use_a_folder() -> None:
+    with pytest.raises(FileNotFoundError, match="hf download facebook/none --local-dir") as error:
+        load_huggingface("facebook/none")
+    assert "encoder.path=FOLDER" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_path_that_is_none(tmp_path: Path, saved: Callable[[str], Path]) -> None:
+    with pytest.raises(
+        FileNotFoundError, match=f"no folder at {tmp_path}/none: check encoder.path"
+    ):
+        load_huggingface(f"{tmp_path}/none")
+    file = saved("HubertModel") / "model.safetensors"
+    with pytest.raises(ValueError, match=r"is a file: give the folder that save_pretrained made"):
+        load_huggingface(str(file))
+    with pytest.raises((OSError, ValueError), match="config"):
+        load_huggingface(str(tmp_path))
+
+
+@pytest.fixture
+def copied(saved: Callable[[str], Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(saved("HubertModel"), tmp_path / "copied"))
+
+
+def test_a_truncated_file_is_named(copied: Path) -> None:
+    file = copied / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(ValueError, match=f"weights in {copied} cannot be read"):
+        load_huggingface(str(copied))
+
+
+class Attack:
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.place,))
+
+
+def test_code_in_a_pickle_is_not_run(copied: Path, tmp_path: Path) -> None:
+    (copied / "model.safetensors").unlink()
+    with (copied / "pytorch_model.bin").open("wb") as file:
+        pickle.dump({"weight": Attack(tmp_path / "ran")}, file)
+    with pytest.raises(ValueError, match=f"weights in {copied} cannot be read"):
+        load_huggingface(str(copied))
+    torch.save({"weight": Attack(tmp_path / "ran")}, copied / "pytorch_model.bin")
+    with pytest.raises(ValueError, match=f"weights in {copied} cannot be read"):
+        load_huggingface(str(copied))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_pickled_weights_are_read_where_there_are_no_safetensors(copied: Path) -> None:
+    encoder = load_huggingface(str(copied))
+    (copied / "model.safetensors").unlink()
+    torch.save(encoder.model.state_dict(), copied / "pytorch_model.bin")
+    again = load_huggingface(str(copied))
+    audio, lengths = clips(16_000, (1.0,))
+    one, other = (e.encode(audio, lengths)["hidden_states[2]"].values for e in (encoder, again))
+    torch.testing.assert_close(one, other)
+
+
+def test_weights_of_another_model_are_refused(copied: Path, saved: Callable[[str], Path]) -> None:
+    shutil.copy(saved("WhisperModel") / "model.safetensors", copied)
+    with pytest.raises(ValueError, match=r"has 1% of the weights of HubertModel.*missing are"):
+        load_huggingface(str(copied))
+
+
+def test_code_that_comes_with_a_model_is_not_run(copied: Path) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "code.Mine", "AutoModel": "code.M"}}
+    (copied / "config.json").write_text(json.dumps(config))
+    (copied / "code.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(ValueError, match=r"code of its own, which is not run: read it, then give"):
+        load_huggingface(str(copied))
+    with pytest.raises(
+        ValueError, match=r"give encoder.revision=COMMIT of code that you have read"
+    ):
+        load_huggingface("someone/model", trust_remote_code=True)
+
+
+def test_settings_that_do_not_fit(saved: Callable[[str], Path], caplog: Any) -> None:
+    folder = str(saved("HubertModel"))
+    with pytest.raises(ValueError, match=r"sample_rate=24000 Hz, but .* hears audio at 16000 Hz"):
+        load_huggingface(folder, sample_rate=24_000)
+    with pytest.raises(ValueError, match=r"there are: .*encoder.layers.\* \(2\)"):
+        load_huggingface(folder, layers="layers.*")
+    with pytest.raises(ValueError, match="has no class Hubrt"):
+        load_huggingface(folder, model_class="Hubrt")
+    with pytest.raises(ValueError, match=r"gives no hidden states .* inside it are"):
+        load_huggingface(str(saved("DacModel")), layers="hidden_states")
+    assert load_huggingface(folder, verified=False).name == "hubertmodel"
+    assert "was never tried here" in caplog.text
+
+
+def test_audio_is_given_as_it_is_without_an_extractor(copied: Path) -> None:
+    for file in copied.glob("*processor_config.json"):
+        file.unlink()
+    with pytest.raises(ValueError, match=r"has no feature extractor: give encoder.sample_rate"):
+        load_huggingface(str(copied))
+    encoder = load_huggingface(str(copied), sample_rate=16_000)
+    assert isinstance(encoder, HuggingFace)
+    audio, lengths = clips(16_000, (1.0,))
+    direct = encoder.model(audio, output_hidden_states=True).hidden_states[2]
+    torch.testing.assert_close(encoder.encode(audio, lengths)["hidden_states[2]"].values, direct)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from models.encoder import Encoder, Frames, StoredFeatures
 from models.frontend import FrontEnd
 from models.targets import Target
 from tests.composing import TINY, config, options
+from tests.models.tiny_transformers import save_tiny
 from train import build_callbacks
 
 SECONDS = (1.07, 2.0)
@@ -175,13 +177,26 @@ def encoder_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[st
         "global_step": 3,
     }
     torch.save(state, folder / "step.ckpt")
+    save_tiny("HubertModel", folder / "tiny")
     np.savez(folder / "made.npz", stimuli=NAMES, layer=np.array([[1.0, 2.0], [3.0, 4.0]]))
     return {
         "checkpoint": [f"encoder.path='{folder}/step.ckpt'"],
+        "huggingface": [f"encoder.path='{folder}/tiny'"],
         "precomputed": [f"encoder.path='{folder}/made.npz'"],
         "permuted": [f"encoder.of.path='{folder}/step.ckpt'"],
         "random": [f"encoder.of.path='{folder}/step.ckpt'"],
     }
+
+
+def check_published(cfg: DictConfig) -> None:
+    """Of a model whose weights are not at hand: it says what it is and how to get it."""
+    assert cfg.name
+    assert cfg.source.startswith("https://")
+    assert cfg.licence
+    assert cfg.verified is False or len(cfg.revision) == 40
+    pytest.importorskip("transformers", reason="transformers is not installed")
+    with pytest.raises(Exception, match=f"hf download {cfg.path} --local-dir FOLDER"):
+        build(cfg)
 
 
 @pytest.mark.parametrize("name", options("encoder"))
@@ -189,7 +204,11 @@ def test_encoders_keep_the_contract(
     name: str, tmp_path: Path, encoder_files: dict[str, list[str]]
 ) -> None:
     extra = encoder_files.get(name, [])
-    encoder = build(config(tmp_path, f"encoder={name}", *extra, script="probe").encoder)
+    cfg = config(tmp_path, f"encoder={name}", *extra, script="probe").encoder
+    if name not in encoder_files and "huggingface" in cfg._target_:
+        check_published(cfg)
+        return
+    encoder = build(cfg)
     if isinstance(encoder, StoredFeatures):
         found = encoder.lookup(NAMES[::-1])
         assert tuple(found) == tuple(encoder.layers)

@@ -22,9 +22,12 @@ from evaluation.cache import FeatureCache
 from evaluation.contrast import contrasts
 from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
+from evaluation.findings import write_findings
+from evaluation.selfcheck import self_check
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch
 from reporting.downstream import global_keys
 from reporting.profiles import write_profiles
+from reporting.selfcheck import print_findings
 from reporting.tables import log_keys, score_table
 from reporting.terminal import print_scores, print_tasks
 
@@ -67,6 +70,18 @@ def probe(cfg: DictConfig) -> None:
         sys.exit(1)
 
 
+def check(cfg: DictConfig) -> None:
+    """Show whether the encoder keeps its promises; exit code 1 if it does not."""
+    folder = Path(cfg.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    device = _device(cfg.device)
+    encoder = _moved(build(cfg.encoder), device)
+    findings = self_check(encoder, device)
+    write_findings(folder / "selfcheck.jsonl", findings)
+    if print_findings(encoder.name, findings):
+        sys.exit(1)
+
+
 def _controls(
     cfg: DictConfig,
     encoder: Any,
@@ -106,7 +121,7 @@ def _device(name: str) -> torch.device:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")
 def main(cfg: DictConfig) -> None:
-    guarded(show if cfg.list else probe, cfg)
+    guarded(show if cfg.list else check if cfg.check else probe, cfg)
 
 
 if __name__ == "__main__":

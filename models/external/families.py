@@ -81,6 +81,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "moonshine": Family("encoder"),
     "speech_to_text": Family("encoder"),
+    # Two frames of 25 ms, 10 ms apart, are one: padding to an even number of them is on one side.
+    "wav2vec2-bert": Family(offset=0.0175),
     "seamless_m4t_v2": Family("speech_encoder"),
 }
 """By ``model_type`` of the config; every other model is run whole, for its hidden states."""

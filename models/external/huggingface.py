@@ -66,9 +66,12 @@ class HuggingFace(External):
     ) -> None:
         kind = family(loaded.config.model_type)
         extractor, sample_rate = loaded.extractor, loaded.sample_rate
-        fixed = None if kind.packed else window_samples(extractor)
-        if window_seconds is None and fixed:
-            window_seconds = fixed / sample_rate
+        if fixed := window_samples(extractor):
+            most = fixed / sample_rate
+            if kind.packed:  # the extractor cuts off what is longer
+                max_seconds = min(most, max_seconds or most)
+            else:
+                window_seconds = window_seconds or most
         within = kind.submodule if submodule is None else submodule
         tower = loaded.model.get_submodule(within) if within else loaded.model
         config = getattr(tower, "config", loaded.config)
@@ -185,7 +188,12 @@ class HuggingFace(External):
         masked = self.kind.mask and (padded or self.kind.masked or self.kind.packed)
         if masked and "return_attention_mask" in parameters:
             asked["return_attention_mask"] = True
-        return dict(self.extractor([clip.cpu().numpy() for clip in clips], **asked))
+        made = dict(self.extractor([clip.cpu().numpy() for clip in clips], **asked))
+        for i, clip in enumerate(clips):  # some divide silence by its deviation
+            if not clip.any():
+                for values in made.values():
+                    torch.nan_to_num_(values[i]) if values.is_floating_point() else None
+        return made
 
     def _packed(self, clips: Sequence[Tensor]) -> dict[str, Tensor]:
         """Frames of all clips one after the other, and how many each has.

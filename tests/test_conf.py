@@ -181,6 +181,7 @@ def encoder_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[st
     np.savez(folder / "made.npz", stimuli=NAMES, layer=np.array([[1.0, 2.0], [3.0, 4.0]]))
     return {
         "checkpoint": [f"encoder.path='{folder}/step.ckpt'"],
+        "hear": ["encoder.module=tests.models.hear_module"],
         "huggingface": [f"encoder.path='{folder}/tiny'"],
         "precomputed": [f"encoder.path='{folder}/made.npz'"],
         "permuted": [f"encoder.of.path='{folder}/step.ckpt'"],

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from models.encoder import Frames
-from models.external.clock import Clock, measured, within_window
+from models.external.clock import Clock, centred, measured, within_window
 from models.external.layouts import Arrange, arranged
 from models.external.pieces import Piece, groups, pieces
 
@@ -50,7 +50,7 @@ class External(nn.Module):
     rate : float, optional
         Frames per second that all layers are said to have (Hz); an error if they do not.
     offset : float, optional
-        Centre of frame 0 in seconds, where it is known.
+        Centre of frame 0 of the fastest layers in seconds, where it is known.
     batch_seconds : float
         Audio that is encoded at once, padding included.
     """
@@ -100,12 +100,13 @@ class External(nn.Module):
         self.run([self._noise(self._first())], False, lambda module, _: times.update([module]))
         self._name_layers(times)
         if self.window:
-            found = self._count(self._first())
-            centre = None if self.said_offset is None else self.said_offset * self.sample_rate
             hop = Fraction(self.sample_rate) / Fraction(self.said_rate) if self.said_rate else None
-            self.clocks = {k: within_window(n, self.window, centre, hop) for k, n in found.items()}
+            counts = self._count(self._first())
+            clocks = {k: within_window(n, self.window, hop) for k, n in counts.items()}
         else:
-            self.clocks = self._measured()
+            clocks = measured(self._count, self.sample_rate, self._first())
+        centre = None if self.said_offset is None else self.said_offset * self.sample_rate
+        self.clocks = centred(clocks, centre)
         self._check_rate()
         self.shortest = self._find_shortest()
         if self.batching == "auto":
@@ -125,11 +126,6 @@ class External(nn.Module):
             n = times[name]
             names += [name] if n == 1 else [f"{name}[{i}]" for i in range(n)]
         self.layers = tuple(names)
-
-    def _measured(self) -> dict[str, Clock]:
-        centre = None if self.said_offset is None else self.said_offset * self.sample_rate
-        found = measured(self._count, self.sample_rate, self._first())
-        return {layer: clock.shifted(centre) for layer, clock in found.items()}
 
     def _check_rate(self) -> None:
         for layer, clock in self.clocks.items():

@@ -49,24 +49,17 @@ class Clock:
         frames = self.frames(samples)
         return frames if self.most is None else min(self.most, frames)
 
-    def shifted(self, centre: float | None) -> Clock:
-        """The same with another centre of frame 0, in samples; as it is where none is given."""
-        return self if centre is None else replace(self, centre=Fraction(centre))
 
-
-def within_window(
-    frames: int, window: int, centre: float | None = None, hop: Fraction | None = None
-) -> Clock:
+def within_window(frames: int, window: int, hop: Fraction | None = None) -> Clock:
     """The clock of a layer that always makes ``frames`` of a window, however short the clip is.
 
     Frames count whose centre lies inside the clip. They lie in the middle of equal shares of the
-    window unless ``centre`` and ``hop``, in samples, say otherwise.
+    window, or of hops where ``hop``, in samples, is known.
     """
     if frames == 1:
         return Clock()
     hop = hop or Fraction(window, frames)
-    first = hop / 2 if centre is None else Fraction(centre)
-    return Clock(hop, first - hop + 1, first, frames)
+    return Clock(hop, 1 - hop / 2, hop / 2, frames)
 
 
 def measured(counts: Counts, sample_rate: int, first: int) -> dict[str, Clock]:
@@ -118,3 +111,19 @@ def measured(counts: Counts, sample_rate: int, first: int) -> dict[str, Clock]:
         start = one - (near_count + 1) * hop
         clocks[layer] = Clock(hop, start, (start + hop) / 2)
     return clocks
+
+
+def centred(clocks: Mapping[str, Clock], centre: float | None) -> dict[str, Clock]:
+    """Clocks whose fastest layers have frame 0 at ``centre``, in samples, where that is known.
+
+    Frames of slower layers are means of those of the fastest.
+    """
+    hops = [clock.hop for clock in clocks.values() if clock.hop]
+    if centre is None or not hops:
+        return dict(clocks)
+    moved = {}
+    for layer, clock in clocks.items():
+        first = Fraction(centre) + ((clock.hop or min(hops)) - min(hops)) / 2
+        start = first - clock.hop + 1 if clock.hop and clock.most else clock.start
+        moved[layer] = replace(clock, centre=first, start=start)
+    return moved

@@ -191,8 +191,8 @@ class HuggingFace(External):
         made = dict(self.extractor([clip.cpu().numpy() for clip in clips], **asked))
         for i, clip in enumerate(clips):  # some divide silence by its deviation
             if not clip.any():
-                for values in made.values():
-                    torch.nan_to_num_(values[i]) if values.is_floating_point() else None
+                for values in filter(torch.is_floating_point, made.values()):
+                    torch.nan_to_num_(values[i], nan=0.0, posinf=0.0, neginf=0.0)
         return made
 
     def _packed(self, clips: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from evaluation.identity import identity
+from evaluation.selfcheck import self_check
 from launch import CONF
 from models.encoder import Encoder
 from models.external.controls import permuted, random
@@ -130,6 +131,19 @@ def test_features_of_every_class(name: str, saved: Callable[[str], Path]) -> Non
             torch.testing.assert_close(
                 frames.values[i, :n], alone[layer].values[0], atol=1e-4, rtol=1e-4
             )
+
+
+QUICK = ("Wav2Vec2Model", "WhisperModel", "ASTModel", "Qwen2_5OmniAudioEncoder")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TINY]
+)
+def test_every_class_passes_the_self_check(name: str, saved: Callable[[str], Path]) -> None:
+    """Among others, clicks are heard when rate and offset say."""
+    findings = self_check(load_huggingface(str(saved(name))))
+    assert [finding for finding in findings if finding.verdict == "fails"] == []
+    assert {"rate", "offset", "batching"} <= {finding.check for finding in findings}
 
 
 # ---- traps ---------------------------------------------------------------------------------------

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from launch import build
 from models.encoder import Encoder
 from models.external.clock import Clock, measured
 from models.external.hooks import Hooked
@@ -315,3 +317,21 @@ def test_a_hop_that_is_no_whole_number_of_samples_is_found_nearly() -> None:
 def test_frames_that_come_in_lumps_are_explained() -> None:
     with pytest.raises(ValueError, match="padded inside to multiples of many frames"):
         measured(lambda n: {"layer": -(-n // 512) * 512}, 16_000, 16_000)
+
+
+def test_a_config_names_a_module_of_any_package() -> None:
+    conv = {"_target_": "torch.nn.Conv1d", "in_channels": 1, "out_channels": 3}
+    conv |= {"kernel_size": 20, "stride": 10}
+    made = build(
+        OmegaConf.create(
+            {
+                "_target_": "models.external.hooks.Hooked",
+                "module": {"_target_": "torch.nn.Sequential", "_args_": [conv]},
+                "sample_rate": RATE,
+                "layers": {"*": "bdt"},
+                "channel": True,
+            }
+        )
+    )
+    assert made.layers == ("0",)
+    assert made.encode(*clips(4000))["0"].lengths.tolist() == [399]

@@ -20,6 +20,7 @@ from models.encoder import Encoder, Frames, StoredFeatures
 from models.frontend import FrontEnd
 from models.targets import Target
 from tests.composing import TINY, config, options
+from tests.models.published_encodecmae import save_published
 from tests.models.tiny_transformers import save_tiny
 from train import build_callbacks
 
@@ -181,6 +182,11 @@ def encoder_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[st
     np.savez(folder / "made.npz", stimuli=NAMES, layer=np.array([[1.0, 2.0], [3.0, 4.0]]))
     return {
         "checkpoint": [f"encoder.path='{folder}/step.ckpt'"],
+        "encodecmae_published": [
+            f"encoder.path='{save_published(folder / 'published.pt')}'",
+            "encoder.heads=3",
+            "encoder.codebook_size=8",
+        ],
         "hear": ["encoder.module=tests.models.hear_module"],
         "huggingface": [f"encoder.path='{folder}/tiny'"],
         "precomputed": [f"encoder.path='{folder}/made.npz'"],

@@ -1,4 +1,4 @@
-"""What there is to choose from: ``python probe.py list=benchmarks``."""
+"""What there is to choose from: ``python probe.py list=benchmarks``, or ``list=encoders``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from evaluation.benchmark import Benchmark
 from launch import CONF, build_benchmarks
-from reporting.listing import BenchmarkEntry, print_benchmarks
+from reporting.listing import BenchmarkEntry, EncoderEntry, print_benchmarks, print_encoders
 
 
 def show(cfg: DictConfig) -> None:
@@ -32,16 +32,51 @@ def list_benchmarks(cfg: DictConfig) -> None:
     print_benchmarks(list(benchmark_entries(cfg if chosen else with_all_benchmarks(own))))
 
 
-LISTS: dict[str, Callable[[DictConfig], None]] = {"benchmarks": list_benchmarks}
+def list_encoders(cfg: DictConfig) -> None:
+    """Every encoder, as its yaml describes it."""
+    print_encoders(list(encoder_entries()))
+
+
+LISTS: dict[str, Callable[[DictConfig], None]] = {
+    "benchmarks": list_benchmarks,
+    "encoders": list_encoders,
+}
 
 
 def with_all_benchmarks(overrides: Sequence[str] = ()) -> DictConfig:
     """The config of probe.py with these overrides and every benchmark of ``conf/``."""
     files = sorted((CONF / "benchmark").glob("*/[!_]*.yaml"))
     names = ",".join(f"{file.parent.name}/{file.stem}" for file in files)
+    return _composed([*overrides, f"benchmark=[{names}]"])
+
+
+def _composed(overrides: Sequence[str]) -> DictConfig:
+    """The config of probe.py, within a run of Hydra or outside one."""
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("probe", [*overrides, f"benchmark=[{names}]"])
+        return compose("probe", list(overrides))
+
+
+def encoder_entries() -> Iterator[EncoderEntry]:
+    """One entry for each yaml of ``conf/encoder``; nothing is built, so no weights are needed."""
+    names = sorted(file.stem for file in (CONF / "encoder").glob("[!_]*.yaml"))
+    every = _composed([f"+encoder@every.{name}={name}" for name in names]).every
+    for name in names:
+        said = every[name]
+        yield EncoderEntry(
+            name,
+            _first_comment(f"encoder/{name}"),
+            said.get("sample_rate"),
+            _patterns(said.get("layers")),
+            said.get("licence", ""),
+            said.get("source", ""),
+            said.get("verified"),
+        )
+
+
+def _patterns(layers: Any) -> tuple[str, ...]:
+    """Layers of a yaml, which may be one pattern, several, or a layout for each."""
+    return (layers,) if isinstance(layers, str) else tuple(layers or ())
 
 
 def benchmark_entries(cfg: DictConfig) -> Iterator[BenchmarkEntry]:
@@ -52,7 +87,7 @@ def benchmark_entries(cfg: DictConfig) -> Iterator[BenchmarkEntry]:
     alone = deepcopy(cfg)
     for kind, group in cfg.benchmark.items():
         for name, config in group.items():
-            asks = _first_comment(f"{kind}/{name}")
+            asks = _first_comment(f"benchmark/{kind}/{name}")
             with open_dict(alone):
                 alone.benchmark = {kind: {name: config}}
             benchmarks, failures = build_benchmarks(alone)
@@ -105,7 +140,7 @@ def _values(config: Any, key: str) -> Iterator[Any]:
 
 
 def _first_comment(option: str) -> str:
-    """The first line of a benchmark's yaml: what it asks."""
-    file = CONF / "benchmark" / f"{option}.yaml"
+    """The first line of a yaml: what a benchmark asks, what an encoder is."""
+    file = CONF / f"{option}.yaml"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
     return lines[0].lstrip("# ") if lines and lines[0].startswith("#") else ""

@@ -39,6 +39,33 @@ class BenchmarkEntry:
     simulated: bool = False
 
 
+@dataclass(frozen=True)
+class EncoderEntry:
+    """An encoder that can be chosen.
+
+    Attributes
+    ----------
+    name, what : str
+        ``wav2vec2_base``, and what it is in a line.
+    sample_rate : int, optional
+        Hz that it hears, where its yaml says so.
+    layers : tuple of str
+        Patterns of those that are read; empty where it finds out by itself.
+    licence, source : str
+        Of published weights; empty for what is made here.
+    verified : bool, optional
+        Whether id, licence and layers of published weights were tried; None for what has none.
+    """
+
+    name: str
+    what: str
+    sample_rate: int | None = None
+    layers: tuple[str, ...] = ()
+    licence: str = ""
+    source: str = ""
+    verified: bool | None = None
+
+
 def print_benchmarks(entries: Sequence[BenchmarkEntry], console: Console | None = None) -> None:
     """One row for each benchmark, then why those that are not there are not."""
     console = console or terminal()
@@ -49,19 +76,48 @@ def print_benchmarks(entries: Sequence[BenchmarkEntry], console: Console | None 
     table.add_column("data", no_wrap=True)
     for entry in entries:
         count = "–" if entry.stimuli is None else f"{entry.stimuli:,}"
-        origin = [escape(part) for part in (entry.licence, entry.source) if part]
-        table.add_row(
-            f"[bold]{escape(entry.name)}[/bold]\n[dim]{escape(entry.asks)}[/dim]",
-            count,
-            "\n[dim]".join(origin) + "[/dim]" * (len(origin) > 1) if origin else "–",
-            _state(entry),
-        )
+        name, origin = _named(entry.name, entry.asks), _origin(entry.licence, entry.source)
+        table.add_row(name, count, origin, _state(entry))
     console.print(table)
     lacking = [entry for entry in entries if entry.missing]
     console.print(f"{len(entries) - len(lacking)} of {len(entries)} benchmarks can be scored here.")
     for entry in lacking:
         text = f"{escape(entry.name)}: [dim]{escape(entry.missing)}[/dim]"
         console.print(text, highlight=False, soft_wrap=True)
+
+
+def print_encoders(entries: Sequence[EncoderEntry], console: Console | None = None) -> None:
+    """One row for each encoder, then how many of them were never tried."""
+    console = console or terminal()
+    table = Table(leading=1, expand=True)  # in 100 columns addresses of papers stay whole
+    table.add_column("encoder", overflow="fold", ratio=13)
+    table.add_column("Hz", justify="right", no_wrap=True)
+    table.add_column("layers", overflow="fold", ratio=8)
+    table.add_column("licence, source", overflow="fold", ratio=17)
+    table.add_column("verified", no_wrap=True)
+    for entry in entries:
+        table.add_row(
+            _named(entry.name, entry.what),
+            "–" if entry.sample_rate is None else f"{entry.sample_rate:,}",
+            escape("\n".join(entry.layers)) or "–",
+            _origin(entry.licence, entry.source),
+            {None: "–", False: "[red]no[/red]", True: "[green]yes[/green]"}[entry.verified],
+        )
+    console.print(table)
+    untried = sum(entry.verified is False for entry in entries)
+    text = (
+        f", {untried} of them never tried (verified: false): check their ids, licences and layers"
+    )
+    console.print(f"{len(entries)} encoders{text if untried else ''}.", soft_wrap=True)
+
+
+def _named(name: str, text: str) -> str:
+    return f"[bold]{escape(name)}[/bold]\n[dim]{escape(text)}[/dim]"
+
+
+def _origin(licence: str, source: str) -> str:
+    parts = [escape(part) for part in (licence, source) if part]
+    return "\n[dim]".join(parts) + "[/dim]" * (len(parts) > 1) if parts else "–"
 
 
 def _state(entry: BenchmarkEntry) -> str:

@@ -1,4 +1,4 @@
-"""``list=benchmarks``: every benchmark, what it asks and whether its data are there."""
+"""``list=benchmarks`` and ``list=encoders``: what there is, and what is known of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue import benchmark_entries, show, with_all_benchmarks
+from catalogue import benchmark_entries, encoder_entries, show, with_all_benchmarks
 from launch import CONF
 from reporting.listing import BenchmarkEntry
 from tests.composing import config, options
@@ -54,8 +54,31 @@ def test_what_is_built_describes_itself(tmp_path: Path) -> None:
 
 def test_other_lists_are_asked_for_by_name(tmp_path: Path) -> None:
     cfg = config(tmp_path, "list=benchmark", script="probe")
-    with pytest.raises(ValueError, match="list=benchmark: expected one of benchmarks"):
+    with pytest.raises(ValueError, match="list=benchmark: expected one of benchmarks, encoders"):
         show(cfg)
+
+
+def test_every_encoder_is_listed_as_its_yaml_describes_it() -> None:
+    found = {entry.name: entry for entry in encoder_entries()}
+    assert list(found) == options("encoder")
+    assert all(entry.what for entry in found.values())
+    base = found["wav2vec2_base"]
+    assert base.what.startswith("wav2vec 2.0 base, self-supervised on read speech: 12 layers")
+    assert (base.layers, base.licence) == (("hidden_states",), "Apache-2.0")
+    assert base.source == "https://arxiv.org/abs/2006.11477"
+    assert base.verified is False
+    assert found["dac_44khz"].layers == ("re:block\\.[2-9]", "conv2")
+    assert found["mimi"].layers[-2:] == ("encoder_transformer.layers.*", "downsample")
+    for own in ("logmel", "checkpoint", "random"):  # two wait for a file: nothing is built
+        entry = found[own]
+        assert (entry.layers, entry.source, entry.verified) == ((), "", None)
+
+
+def test_encoders_without_a_mark_in_their_yaml_are_not_called_verified() -> None:
+    for entry in encoder_entries():
+        said = (CONF / "encoder" / f"{entry.name}.yaml").read_text()
+        assert (entry.verified is False) == ("verified: false" in said), entry.name
+        assert (entry.verified is True) == ("verified: true" in said), entry.name
 
 
 @pytest.mark.slow
@@ -86,3 +109,19 @@ def test_the_command_lists_all(tmp_path: Path) -> None:
     )
     for name in options("benchmark", "*/*.yaml"):
         assert name in done.stdout
+
+
+@pytest.mark.slow
+def test_the_command_lists_encoders(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "probe.py", "list=encoders", f"output_dir={tmp_path}"],
+        cwd=CONF.parent,
+        capture_output=True,
+        text=True,
+        env={"ENTRAIN_DATA": str(tmp_path), "PATH": ""},
+        check=True,
+    )
+    for name in options("encoder"):
+        assert name in done.stdout
+    assert "of them never tried (verified: false)" in done.stdout
+    assert not (tmp_path / "scores.jsonl").exists()

@@ -77,6 +77,13 @@ def test_all_options_are_offered_where_none_is_near() -> None:
     )
 
 
+def test_encoders_with_a_name_near_the_one_given_are_offered() -> None:
+    expected = "there is no encoder/wav2vec2_bas in conf/: did you mean encoder=wav2vec2_base, "
+    for override in ("encoder=wav2vec2_bas", "encoder@reference=wav2vec2_bas"):
+        text = explained(override, "output_dir=x", group="encoder", config="probe")
+        assert text.startswith(expected)
+
+
 def test_a_value_that_must_be_given_is_named() -> None:
     text = explained("encoder=checkpoint", "output_dir=x", group="encoder", config="probe")
     assert text == "encoder.path is not set: give encoder.path=…"

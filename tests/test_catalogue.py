@@ -66,6 +66,7 @@ def test_every_encoder_is_listed_as_its_yaml_describes_it() -> None:
     assert base.what.startswith("wav2vec 2.0 base, self-supervised on read speech: 12 layers")
     assert (base.layers, base.licence) == (("hidden_states",), "Apache-2.0")
     assert base.source == "https://arxiv.org/abs/2006.11477"
+    assert base.sample_rate == 16_000
     assert base.verified is False
     assert found["dac_44khz"].layers == ("re:block\\.[2-9]", "conv2")
     assert found["mimi"].layers[-2:] == ("encoder_transformer.layers.*", "downsample")

@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 
-.PHONY: help setup demo test test-slow check clean
+.PHONY: help setup demo test test-slow test-fast check clean
 
 help: ## show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -21,18 +21,21 @@ demo: $(INSTALLED) ## pretrain on generated sounds and watch a simulated brain (
 	$(RUN) train.py experiment=demo
 
 # Tests run side by side: threads of their own would wait for each other.
-test test-slow: export OMP_NUM_THREADS ?= 1
-test: $(INSTALLED) ## the fast tests; those of real data need ENTRAIN_DATA
+test test-slow test-fast: export OMP_NUM_THREADS ?= 1
+test: $(INSTALLED) ## all tests but the slow; those of real data need ENTRAIN_DATA
 	$(RUN) -m pytest -m "not slow and not gpu" -n auto --dist loadscope
 
 test-slow: $(INSTALLED) ## all tests
 	$(RUN) -m pytest -m "not gpu" -n auto --dist loadscope
 
+test-fast: $(INSTALLED) ## every room in less than two minutes
+	$(RUN) -m pytest -m "not long and not slow and not gpu" -n auto --dist loadscope
+
 check: $(INSTALLED) ## style, types and the fast tests
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(MAKE) test
+	$(MAKE) test-fast
 
 clean: ## remove the environment; runs and data stay
 	rm -rf $(VENV)

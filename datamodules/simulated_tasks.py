@@ -14,7 +14,7 @@ from datamodules.stimuli import StimulusSet
 from datamodules.synthesis.environment import modulated_noise
 from datamodules.synthesis.formants import render
 from datamodules.synthesis.music import INSTRUMENTS, midi_frequency, note
-from datamodules.synthesis.sound import Signal, add_noise, coloured_noise, rove_level, seeded
+from datamodules.synthesis.sound import Signal, add_noise, coloured_noise, seeded
 from datamodules.synthesis.speech import speech
 from datamodules.synthesis.syllables import VOWELS, draw_one_syllable, speaker
 from datamodules.synthetic import TASK
@@ -25,7 +25,8 @@ _VOWEL, _INSTRUMENT, _MODULATION, _FOLDS = 0, 1, 2, 3
 # Speakers of the tasks; pretraining speaks with the first 48.
 _FIRST_SPEAKER = 1000
 _SCATTER = 0.04
-_TALKERS = 2
+# All sounds are equally loud, as are those of the simulated brain.
+_RMS = 0.02
 
 
 def vowel_task(
@@ -36,8 +37,9 @@ def vowel_task(
     sample_rate: int = 24_000,
     seed: int = 0,
     n_folds: int = 5,
+    talkers: int = 0,
 ) -> Task:
-    """Which of eight vowels, in a syllable by an unheard speaker in babble.
+    """Which of eight vowels, in a syllable by an unheard speaker in noise.
 
     Parameters
     ----------
@@ -51,6 +53,10 @@ def vowel_task(
         Hz.
     n_folds : int
         Each fold holds its own speakers.
+    talkers : int
+        If above 0, as many others speak at once instead of the noise. They say several of the
+        eight vowels themselves, about as loud, so that what is asked for is the longest vowel
+        rather than the one that is heard.
 
     Returns
     -------
@@ -59,15 +65,18 @@ def vowel_task(
     classes = tuple(VOWELS)
     index = torch.arange(n_sounds)
     labels, speakers = index % len(classes), (index // len(classes)) % n_speakers
+    said = zip((classes[k] for k in labels), speakers.tolist(), strict=True)
     sources = [
-        partial(_vowel, seed, i, classes[labels[i]], int(speakers[i]), seconds, snr_db, sample_rate)
-        for i in range(n_sounds)
+        partial(_vowel, seed, i, vowel, who, seconds, snr_db, sample_rate, talkers)
+        for i, (vowel, who) in enumerate(said)
     ]
+    among = f"_talkers{talkers}" if talkers else ""
     return Task(
         stimuli=StimulusSet(
-            name=f"simulated_vowels_{n_sounds}x{seconds:g}s_seed{seed}",
+            name=f"simulated_vowels_{n_sounds}x{seconds:g}s_seed{seed}{among}",
             ids=[f"sim_vowel_{i:04d}_speaker_{int(speakers[i]):02d}" for i in range(n_sounds)],
             sources=sources,
+            rms=_RMS,
         ),
         labels=labels,
         classes=classes,
@@ -143,6 +152,7 @@ def _stratified_task(
             name=f"simulated_{name}s_{n_sounds}x{seconds:g}s_seed{seed}",
             ids=[f"sim_{name}_{i:04d}" for i in range(n_sounds)],
             sources=sources,
+            rms=_RMS,
         ),
         labels=labels,
         classes=classes,
@@ -154,10 +164,8 @@ def _stratified_task(
 def _in_noise(
     generator: np.random.Generator, signal: Signal, noise: Signal, snr_db: tuple[float, float]
 ) -> Tensor:
-    """Add noise at a random ratio and rove the level."""
-    return torch.from_numpy(
-        rove_level(generator, add_noise(signal, noise, generator.uniform(*snr_db)))
-    )
+    """Add noise at a random ratio."""
+    return torch.from_numpy(add_noise(signal, noise, generator.uniform(*snr_db)))
 
 
 def _coloured(generator: np.random.Generator, samples: int, sample_rate: int) -> Signal:
@@ -173,17 +181,18 @@ def _vowel(
     seconds: float,
     snr_db: tuple[float, float],
     sample_rate: int,
+    talkers: int,
 ) -> tuple[Tensor, int]:
     generator = seeded(seed, TASK, _VOWEL, index)
     voice = speaker(_FIRST_SPEAKER + speaker_index)
     syllable = draw_one_syllable(generator, seconds, vowel, _SCATTER)
     signal, _ = render(generator, voice, (syllable,), seconds, sample_rate)
-    # Other talkers are the noise: they fill the same formant region with other vowels.
-    babble = sum(
-        (speech(generator, seconds, sample_rate)[0] for _ in range(_TALKERS)),
-        start=np.zeros_like(signal),
-    )
-    return _in_noise(generator, signal, babble, snr_db), sample_rate
+    if talkers == 0:
+        noise = _coloured(generator, len(signal), sample_rate)
+    else:
+        others = [speech(generator, seconds, sample_rate)[0] for _ in range(talkers)]
+        noise = np.sum(others, axis=0)
+    return _in_noise(generator, signal, noise, snr_db), sample_rate
 
 
 def _instrument(

@@ -77,6 +77,7 @@ def mean(rows: list[Score], metric: str) -> float:
     return float(np.mean([row.value for row in rows if row.metric == metric]))
 
 
+@pytest.mark.long
 @of_benchmarks
 def test_benchmarks_keep_the_contract(benchmark: Any, request: pytest.FixtureRequest) -> None:
     assert isinstance(benchmark, Benchmark)
@@ -113,6 +114,7 @@ def test_benchmarks_without_stimuli_keep_theirs(name: str, data: Path) -> None:
     assert benchmark.recording.provenance.licence
 
 
+@pytest.mark.long
 @of_benchmarks
 def test_noise_scores_nothing(benchmark: Any) -> None:
     generator = torch.Generator().manual_seed(0)
@@ -143,6 +145,7 @@ def of_the_first_subject(benchmark: FrameAlignment) -> Features:
     return Features(padded, torch.tensor([len(x) for x in own]), benchmark.responses.rate, 0.0)
 
 
+@pytest.mark.long
 @of_benchmarks
 def test_the_answer_itself_scores_the_ceiling(benchmark: Any) -> None:
     if isinstance(benchmark, FrameAlignment):

@@ -57,6 +57,7 @@ def scripts_of(name: str) -> list[str]:
     return [script for script, known in groups.items() if name.split("/")[0] in known]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", everything())
 def test_every_option_composes_and_resolves(name: str, tmp_path: Path) -> None:
     scripts = scripts_of(name)
@@ -121,6 +122,7 @@ def check_encoder(encoder: Any) -> None:
         torch.testing.assert_close(padded, alone, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", options("model"))
 def test_models_are_encoders(name: str, tmp_path: Path) -> None:
     smaller = [] if name == "tiny" else SMALLER
@@ -130,6 +132,7 @@ def test_models_are_encoders(name: str, tmp_path: Path) -> None:
     assert len(model.layers) == (4 if name == "tiny" else 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", options("model/frontend"))
 def test_frontends_give_frames_at_their_rate(name: str, tmp_path: Path) -> None:
     codec = [RANDOM_CODEC["frontend"]] * (name == "encodec")
@@ -145,6 +148,7 @@ def test_frontends_give_frames_at_their_rate(name: str, tmp_path: Path) -> None:
     assert set(model.encode(audio, lengths)) == set(model.layers)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", options("model/target"))
 def test_targets_give_codes_of_every_frame_and_stay_frozen(name: str, tmp_path: Path) -> None:
     codec = [RANDOM_CODEC["target"]] * (name == "encodec")
@@ -206,6 +210,7 @@ def check_published(cfg: DictConfig) -> None:
         build(cfg)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", options("encoder"))
 def test_encoders_keep_the_contract(
     name: str, tmp_path: Path, encoder_files: dict[str, list[str]]

@@ -17,6 +17,7 @@ def write_three_runs(folder: Path) -> None:
     write_ds004408(folder, runs=(1, 2, 3))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "folder", "write"),
     [("alice", "brennan2019", write_alice), ("ds004408", "ds004408", write_three_runs)],

@@ -209,6 +209,7 @@ def test_optional_benchmarks_are_left_out_where_their_data_are_not(
     assert failure.benchmark == "eeg/alice"
 
 
+@pytest.mark.long
 def test_full_takes_the_full_form(tmp_path: Path) -> None:
     made = [
         build_benchmarks(

@@ -42,6 +42,7 @@ def values(folder: Path) -> list[tuple[str, str, str, str, float]]:
     return [(r.benchmark, r.metric, r.layer, r.target, r.value) for r in rows]
 
 
+@pytest.mark.long
 def test_scores_are_one_a_line_and_nothing_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_scores_are_one_a_line_and_nothing_fails(
     assert "linear_accuracy" in shown
 
 
+@pytest.mark.long
 def test_rows_of_a_second_examination_are_appended(tmp_path: Path) -> None:
     only = "benchmark=[probe/simulated_vowel]"
     small = "+benchmark.probe.simulated_vowel.task.n_sounds=64"
@@ -88,6 +90,7 @@ def test_the_same_encoder_hears_the_same_sounds_once(
     assert values(tmp_path) == found
 
 
+@pytest.mark.long
 def test_a_benchmark_that_fails_gives_exit_code_1_and_the_others_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +109,7 @@ def test_a_benchmark_that_fails_gives_exit_code_1_and_the_others_score(
     assert "probe/simulated_vowel failed" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_benchmark_without_its_data_gives_exit_code_1_and_the_others_score(
     tmp_path: Path,
 ) -> None:
@@ -124,6 +128,7 @@ def test_a_benchmark_without_its_data_gives_exit_code_1_and_the_others_score(
     assert {row[0] for row in values(tmp_path)} == BOTH
 
 
+@pytest.mark.long
 def test_an_encoder_that_cannot_be_loaded_gives_exit_code_1(tmp_path: Path) -> None:
     missing = tmp_path / "none.ckpt"
     with pytest.raises(SystemExit) as exit:
@@ -135,6 +140,7 @@ def test_an_encoder_that_cannot_be_loaded_gives_exit_code_1(tmp_path: Path) -> N
     assert values(tmp_path) == []
 
 
+@pytest.mark.long
 def test_a_reference_adds_a_row_with_the_difference_and_its_p(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,6 +157,7 @@ def test_a_reference_adds_a_row_with_the_difference_and_its_p(
     assert (tmp_path / "figures" / "fmri_simulated.png").exists()
 
 
+@pytest.mark.long
 def test_a_reference_that_tests_nothing_is_a_failure_and_the_scores_stay(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as exit:
         probe(config(tmp_path, "encoder@reference=cochleagram"))
@@ -161,12 +168,14 @@ def test_a_reference_that_tests_nothing_is_a_failure_and_the_scores_stay(tmp_pat
     assert {row[0] for row in values(tmp_path)} == BOTH
 
 
+@pytest.mark.long
 def test_a_time_budget_that_is_used_up_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         probe(config(tmp_path, "time_budget=0"))
     assert {failure["benchmark"] for failure in failures(tmp_path)} == BOTH
 
 
+@pytest.mark.long
 def test_headlines_go_to_the_loggers(tmp_path: Path) -> None:
     probe(config(tmp_path, "logger=csv", f"paths.run='{tmp_path}'"))
     (file,) = tmp_path.glob("metrics/version_0/metrics.csv")
@@ -196,6 +205,7 @@ def examined(folder: Path, arrays: dict[str, np.ndarray]) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_stored_features_are_matched_by_name(tmp_path: Path, stored: dict[str, np.ndarray]) -> None:
     order = np.random.default_rng(1).permutation(len(stored["stimuli"]))
     shuffled = {name: array[order] for name, array in stored.items()}
@@ -208,6 +218,7 @@ def test_stored_features_are_matched_by_name(tmp_path: Path, stored: dict[str, n
     assert values(examined(tmp_path / "three", mixed)) != one
 
 
+@pytest.mark.long
 def test_a_stimulus_that_is_not_stored_is_named(
     tmp_path: Path, stored: dict[str, np.ndarray]
 ) -> None:
@@ -222,6 +233,7 @@ def test_a_stimulus_that_is_not_stored_is_named(
     assert {row[0] for row in values(tmp_path / "run")} == {"probe/simulated_vowel"}
 
 
+@pytest.mark.long
 def test_a_checkpoint_scores_as_it_did_in_training(tmp_path: Path) -> None:
     run = tmp_path / "run"
     train(tiny(run, "max_steps=2", "callbacks.evaluation.full_at_end=true"))
@@ -241,6 +253,7 @@ def test_a_checkpoint_scores_as_it_did_in_training(tmp_path: Path) -> None:
         assert plain(read_scores(folder / "scores.jsonl")) == logged
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("labels", "metrics"),
     [

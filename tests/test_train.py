@@ -87,6 +87,7 @@ def test_targets_stay_as_they_were(finished: Path) -> None:
     assert weights(finished, 0)["target.codebook"].equal(weights(finished, 6)["target.codebook"])
 
 
+@pytest.mark.long
 def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +112,7 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert rows(finished) == rows(tmp_path)
 
 
+@pytest.mark.long
 def test_evaluation_leaves_the_weights_bit_identical(finished: Path, tmp_path: Path) -> None:
     train(composed(tmp_path, *TINY, "suite=none"))
     assert not (tmp_path / "scores.jsonl").read_text()
@@ -118,6 +120,7 @@ def test_evaluation_leaves_the_weights_bit_identical(finished: Path, tmp_path: P
     assert all(value.equal(without[name]) for name, value in with_scores.items())
 
 
+@pytest.mark.long
 def test_scores_of_saved_checkpoints_equal_the_logged_ones(finished: Path) -> None:
     benchmarks, _ = build_benchmarks(tiny(finished))
     recomputed = []
@@ -130,6 +133,7 @@ def test_scores_of_saved_checkpoints_equal_the_logged_ones(finished: Path) -> No
     assert [r.fingerprint for r in recomputed] == [r.fingerprint for r in logged]
 
 
+@pytest.mark.long
 def test_failing_benchmark_is_reported_and_training_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +148,7 @@ def test_failing_benchmark_is_reported_and_training_goes_on(
         train(tiny(tmp_path / "strict", "callbacks.evaluation.on_error=raise"))
 
 
+@pytest.mark.long
 def test_full_disk_leaves_the_last_good_checkpoint_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,12 +173,14 @@ def test_checkpoint_of_another_shape_is_refused(finished: Path, tmp_path: Path) 
         train(tiny(tmp_path, f"ckpt_path='{last}'", "model.encoder.layers=3"))
 
 
+@pytest.mark.long
 def test_keep_bounds_the_number_of_checkpoints(tmp_path: Path) -> None:
     train(composed(tmp_path, *TINY, "suite=none", "callbacks.checkpoint.keep=1"))
     kept = [path.name for path in (tmp_path / "checkpoints").glob("step_*")]
     assert kept == ["step_00000006.ckpt"]
 
 
+@pytest.mark.long
 def test_wandb_is_offline_without_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)

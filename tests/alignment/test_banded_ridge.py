@@ -39,6 +39,7 @@ def literal(bands: list[np.ndarray], y: np.ndarray, candidates: np.ndarray) -> n
     return prediction
 
 
+@pytest.mark.long
 def test_it_is_ridge_on_weighted_columns() -> None:
     bands = [noise(60, 3), 10 * noise(60, 70, seed=1)]
     y = bands[0][:, :1] + 0.3 * bands[1][:, :1] + noise(60, 1, seed=2)
@@ -58,6 +59,7 @@ def test_it_is_ridge_on_weighted_columns() -> None:
         torch.testing.assert_close(got.added[band], got.joint - other, rtol=0, atol=1e-9)
 
 
+@pytest.mark.long
 def test_each_band_gets_what_it_gave() -> None:
     """Two independent sources, one of them in two bands, and a band of noise."""
     first, second = noise(300, 5), noise(300, 5, seed=1)
@@ -88,6 +90,7 @@ def test_one_band_is_plain_ridge() -> None:
         torch.testing.assert_close(scores, plain, rtol=0, atol=1e-9)
 
 
+@pytest.mark.long
 def test_noise_and_constant_bands_add_nothing() -> None:
     bands = [torch.ones(60, 4, dtype=torch.float64), noise(60, 8), noise(60, 90, seed=1)]
     got = banded_ridge(bands, noise(60, 5, seed=2), FOLDS, torch.logspace(-9, 9, 19))

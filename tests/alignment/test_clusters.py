@@ -127,6 +127,7 @@ def test_planted_effects_are_found_where_they_are() -> None:
     assert ((found.p_map < 0.05).nonzero()[:, 0] - 25).abs().max() <= 8
 
 
+@pytest.mark.long
 def test_the_family_wise_error_is_kept() -> None:
     smooth = torch.ones(1, 1, 9, dtype=torch.float64)
     hits = 0

@@ -130,6 +130,7 @@ def test_a_matrix_depends_on_itself(statistic: Callable) -> None:
     assert statistic(x, x).item() == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("statistic", [distance_correlation, hsic, rbf_hsic])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", [0, 1])
@@ -142,6 +143,7 @@ def test_independent_data_score_zero(
     assert (values < 0).any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [20, 60])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_a_third_explains_is_taken_away(n: int, seed: int) -> None:

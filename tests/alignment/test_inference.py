@@ -71,6 +71,7 @@ def test_the_bootstrap_interval_is_scipys() -> None:
     assert bootstrap_ci(values)[0] < low < high < bootstrap_ci(values)[1]
 
 
+@pytest.mark.long
 def test_values_of_a_unit_are_drawn_together() -> None:
     own = noise(30, seed=1)
     copies, unit = own.repeat_interleave(10), torch.arange(30).repeat_interleave(10)

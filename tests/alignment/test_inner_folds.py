@@ -65,6 +65,7 @@ def problem(n: int = 40, v: int = 6) -> tuple[list[Tensor], Tensor, Tensor]:
     return [torch.from_numpy(x) for x in layers], torch.from_numpy(y), torch.from_numpy(folds)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("chunk", [2, 100])
 def test_it_is_the_protocol_step_by_step(chunk: int) -> None:
     layers, y, folds = problem()

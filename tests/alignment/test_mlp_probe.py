@@ -48,6 +48,7 @@ def folds(n: int = 150, count: int = 3) -> list[Split]:
     return [Split((fold != k).nonzero()[:, 0], (fold == k).nonzero()[:, 0]) for k in range(count)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layer", [None, 1])
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("batch_size", [32, 1024])
@@ -76,6 +77,7 @@ def outcome(probe: Probe, x: Tensor) -> tuple[Tensor, tuple[float, int, int]]:
     return probe.logits(x), (probe.valid, probe.best_epoch, probe.epochs)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layer", [None, 2])
 def test_a_member_alone_is_the_same_as_among_others(dtype: torch.dtype, layer: int | None) -> None:
@@ -93,6 +95,7 @@ def test_a_member_alone_is_the_same_as_among_others(dtype: torch.dtype, layer: i
         torch.testing.assert_close(got, expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.long
 def test_chunks_change_nothing_and_seeds_do() -> None:
     x, labels = task()
     members = [Member(s, 0, seed) for s in SMALL[:3] for seed in (0, 1)]
@@ -104,6 +107,7 @@ def test_chunks_change_nothing_and_seeds_do() -> None:
     assert not torch.allclose(whole[0].logits(x), whole[1].logits(x), atol=0.1)
 
 
+@pytest.mark.long
 def test_the_global_random_state_is_not_touched() -> None:
     x, labels = task()
     before = torch.get_rng_state()
@@ -114,6 +118,7 @@ def test_the_global_random_state_is_not_touched() -> None:
     assert torch.equal(first[0].logits(x), second[0].logits(x))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("planted", range(LAYERS))
 def test_the_planted_layer_gets_the_largest_weight(planted: int) -> None:
     x, labels = task(400, noise=1.0, layer=planted, dtype=torch.float32)
@@ -125,6 +130,7 @@ def test_the_planted_layer_gets_the_largest_weight(planted: int) -> None:
         assert probe.weights.sum().item() == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_only_the_planted_layer_tells_the_class_and_shuffled_labels_do_not() -> None:
     x, labels = task(900, noise=0.5, dtype=torch.float32)
     split = Split(torch.arange(400), torch.arange(400, 500))
@@ -153,6 +159,7 @@ def scripted(values: Callable[[int, Tensor], Tensor]) -> Callable[[Tensor, Tenso
     return score
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("every", [1, 3])
 def test_training_stops_after_patience_and_keeps_the_best(every: int) -> None:
     x, labels = task()
@@ -168,6 +175,7 @@ def test_training_stops_after_patience_and_keeps_the_best(every: int) -> None:
     assert torch.equal(probe.logits(x), end.logits(x))
 
 
+@pytest.mark.long
 def test_a_score_that_is_never_a_number_is_told() -> None:
     x, labels = task()
     nothing = scripted(lambda _, logits: torch.full((len(logits),), float("nan")))
@@ -176,6 +184,7 @@ def test_a_score_that_is_never_a_number_is_told() -> None:
     assert (probe.best_epoch, probe.epochs) == (0, BUDGET.patience)
 
 
+@pytest.mark.long
 def test_a_last_batch_of_one_row_is_left_out() -> None:
     x, labels = task(97)
     split = Split(torch.arange(65), torch.arange(65, 97))
@@ -183,6 +192,7 @@ def test_a_last_batch_of_one_row_is_left_out() -> None:
     assert probe.logits(x).isfinite().all()
 
 
+@pytest.mark.long
 def test_constant_features_do_no_harm() -> None:
     x, labels = task()
     x[:, :, 0] = 5.0
@@ -190,6 +200,7 @@ def test_constant_features_do_no_harm() -> None:
     assert probe.logits(x).isfinite().all()
 
 
+@pytest.mark.long
 def test_units_do_not_matter_unless_standardisation_is_off() -> None:
     x, labels = task()
 
@@ -227,6 +238,7 @@ def test_errors_say_what_is_wrong() -> None:
         fit_probes(x, labels, splits, members, CLASSES)
 
 
+@pytest.mark.long
 def test_the_first_split_chooses_the_setting_for_all() -> None:
     x, labels = task(dtype=torch.float32)
     settings, splits = grid(((8,),), (1e-5, 1e-2), ("uniform",)), folds()
@@ -242,6 +254,7 @@ def test_the_first_split_chooses_the_setting_for_all() -> None:
         assert [probe.member for probe in chosen.probes] == places
 
 
+@pytest.mark.long
 def test_the_first_of_equal_settings_is_chosen_and_none_without_a_number() -> None:
     x, labels = task()
 

@@ -65,6 +65,7 @@ def test_shuffled_rows_find_what_is_there_and_nothing_else() -> None:
     torch.testing.assert_close(test.null[7], r2(y[order]))
 
 
+@pytest.mark.long
 def test_shuffled_rows_keep_their_level() -> None:
     folds = torch.arange(40) % 5
     found = []

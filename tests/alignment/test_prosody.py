@@ -76,6 +76,7 @@ def test_noise_and_silence_are_unvoiced(slope: float, band: tuple[float, float])
     assert pitch(0 * noise, 16_000).isnan().all()
 
 
+@pytest.mark.long
 def test_speech_has_the_speakers_pitch_and_pauses_have_none() -> None:
     off = []
     for seed in range(12):

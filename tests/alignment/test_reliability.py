@@ -71,6 +71,7 @@ def test_one_scan_has_no_reliability() -> None:
         noise_corrected_r2(normal(0, 1, 9, 2), normal(1, 1, 9, 2))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("snr", [0.5, 1.0, 3.0])
 def test_known_noise_is_taken_out(snr: float) -> None:
     """Signal and prediction share r² = .5; both are measured with independent noise."""

@@ -58,6 +58,7 @@ def test_a_planted_layer_is_found() -> None:
     assert found.score == pytest.approx(0.4, abs=0.01)
 
 
+@pytest.mark.long
 def test_a_null_is_not_overstated() -> None:
     """Choosing and scoring on the same splits rises with the number of layers; this does not."""
     scores = torch.randn(20, 500, 10, generator=torch.Generator().manual_seed(1)).double()

@@ -34,6 +34,7 @@ def predictions(x: Tensor, scans: Tensor, splits: Splits, chunk: int) -> Tensor:
     return whole
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("n", "p"), [(40, 6), (41, 19), (40, 20), (41, 120)])
 @pytest.mark.parametrize("chunk", [3, 100])
 def test_every_fit_is_scikit_learns(n: int, p: int, chunk: int) -> None:

@@ -60,6 +60,7 @@ def false_positives(test: Callable[..., NullTest], runs: int, rows: int = 100) -
     return found / runs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("test", [shifted, scrambled])
 def test_unrelated_series_are_rarely_a_finding(test: Callable[..., NullTest]) -> None:
     assert false_positives(test, 60) <= 0.09
@@ -73,6 +74,7 @@ def test_unrelated_series_are_no_finding_more_often_than_alpha(
     assert false_positives(test, 400, rows=150) <= 0.07
 
 
+@pytest.mark.long
 def test_shuffled_labels_make_a_finding_of_nothing() -> None:
     assert false_positives(shuffled, 30) > 0.5
 
@@ -169,6 +171,7 @@ def test_scrambling_is_drawn_as_asked() -> None:
     assert not phase_scramble(y, 3, torch.Generator().manual_seed(1)).allclose(one)
 
 
+@pytest.mark.long
 def test_shuffled_labels_warn_and_are_right_for_independent_rows() -> None:
     found = []
     for seed in range(60):

@@ -80,6 +80,7 @@ def test_a_backward_model_is_the_toolboxs_with_lags_turned() -> None:
     torch.testing.assert_close(found.predict(y[0]), torch.from_numpy(expected))
 
 
+@pytest.mark.long
 def test_held_out_predictions_with_the_nested_penalty_are_scikit_learns() -> None:
     x, y = recorded(3.0)
     x = [a * torch.tensor([1.0, 30.0]) + 2 for a in x]
@@ -171,6 +172,7 @@ def test_each_target_has_its_own_penalty_unless_one_is_shared() -> None:
     assert torch.equal(scaled.alpha, shared.alpha)
 
 
+@pytest.mark.long
 def test_bands_get_penalties_of_their_own() -> None:
     """Two features that matter among forty that do not: their band is given more weight."""
     x, y = recorded(3.0)

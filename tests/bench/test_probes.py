@@ -24,6 +24,7 @@ ARGS = Namespace(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mix", [True, False])
 def test_every_method_is_timed(mix: bool) -> None:
     found = measure(ARGS, mix)

@@ -111,6 +111,7 @@ class Full(MeanBenchmark):
         return [*rows, *(replace(row, metric="more") for row in rows)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("full_at_end", [True, False])
 def test_the_full_form_is_taken_at_the_last_step(tmp_path: Path, full_at_end: bool) -> None:
     benchmarks = {"probe/toy": Quick("probe/toy")}

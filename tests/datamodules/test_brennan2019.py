@@ -117,6 +117,7 @@ def test_excluded_subjects_come_only_when_named(root: Path, tmp_path: Path) -> N
         brennan2019.alice(root, subjects=["S07"])
 
 
+@pytest.mark.long
 def test_a_subject_without_a_segment_is_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_listed_channel_is_interpolated(root: Path, tmp_path: Path) -> None:
     assert quality["recording"] == "sub-001_task-listening_run-01_eeg.vhdr"
 
 
+@pytest.mark.long
 def test_a_subject_without_a_run_is_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

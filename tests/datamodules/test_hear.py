@@ -123,6 +123,7 @@ def test_any_rate_is_resampled_and_the_highest_is_taken(folder: Path) -> None:
         hear_task(folder, sample_rate=44_100)
 
 
+@pytest.mark.long
 def test_labels_are_in_the_order_of_the_vocabulary_whatever_the_hash_seed(folder: Path) -> None:
     code = (
         "from datamodules.tasks.hear import hear_task\n"

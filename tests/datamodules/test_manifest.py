@@ -152,6 +152,7 @@ def test_folds_follow_the_clips_and_not_the_order_of_lines(tmp_path: Path) -> No
     )
 
 
+@pytest.mark.long
 def test_classes_and_folds_do_not_depend_on_the_hash_seed(tmp_path: Path) -> None:
     path = manifest(tmp_path, listed([f"{label}|rain" for label in MANY]))
     code = (

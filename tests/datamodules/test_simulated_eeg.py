@@ -30,6 +30,7 @@ def test_the_default_is_what_it_was() -> None:
     assert found.folds.tolist() == [0, 0, 1, 2, 3, 4]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("centre", ["Cz", "T7"])
 def test_the_response_lies_around_the_centre(centre: str) -> None:
     weight = topography(centre)
@@ -43,6 +44,7 @@ def test_the_response_lies_around_the_centre(centre: str) -> None:
     assert float(relative[~planted].max()) < 1e-3
 
 
+@pytest.mark.long
 def test_far_electrodes_carry_noise_only() -> None:
     both = simulated_eeg(6, 2, centre="Cz")
     noise = simulated_eeg(6, 2, centre="Cz", snr=0.0)
@@ -52,6 +54,7 @@ def test_far_electrodes_carry_noise_only() -> None:
         assert not torch.isclose(a[..., ~far], b[..., ~far]).all(1).any()
 
 
+@pytest.mark.long
 def test_a_centre_leaves_the_signal_to_noise_ratio() -> None:
     ratios = []
     for centre in (None, "Pz"):
@@ -68,6 +71,7 @@ def test_features_of_more_dimensions_than_electrodes_are_answered() -> None:
         assert torch.isfinite(values[0]).all()
 
 
+@pytest.mark.long
 def test_negative_sentences_answer_with_their_gain() -> None:
     told = {"n_sentences": 9, "n_subjects": 2, "prosody": 1.5, "snr": 1e8}
     plain, halved = (simulated_eeg(**told, prosody_gain=gain) for gain in (1.0, 0.5))
@@ -78,6 +82,7 @@ def test_negative_sentences_answer_with_their_gain() -> None:
         assert ratio == pytest.approx(0.5 if group == 0 else 1.0, rel=1e-3)
 
 
+@pytest.mark.long
 def test_the_planted_valence_is_heard() -> None:
     """The lowest third of the valence proxy is that of the negative sentences, nearly."""
     stimuli, _ = simulated_speech(24, prosody=1.5)
@@ -96,6 +101,7 @@ def test_the_planted_valence_is_heard() -> None:
     assert all(durations)
 
 
+@pytest.mark.long
 def test_words_are_in_order_and_within_their_sentence() -> None:
     found, other = simulated_eeg(8, 1), simulated_eeg(8, 1, seed=1)
     assert found.words is not None
@@ -112,6 +118,7 @@ def test_words_are_in_order_and_within_their_sentence() -> None:
     assert 0.35 < float(content.mean()) < 0.65
 
 
+@pytest.mark.long
 def test_the_first_word_begins_where_silence_ends() -> None:
     stimuli, words = simulated_speech(12)
     steps = []
@@ -132,5 +139,6 @@ def test_what_cannot_be_simulated_is_refused() -> None:
         simulated_eeg(2, 1, prosody_gain=0.5)
 
 
+@pytest.mark.long
 def test_folds_are_those_of_sentences() -> None:
     assert torch.equal(simulated_eeg(7, 1, n_folds=3).folds, contiguous_folds(7, 3))

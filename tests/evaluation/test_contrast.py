@@ -42,6 +42,7 @@ def people(count: int, seed: int = 0) -> ResponseSet:
     return ResponseSet(y.stimuli, y.values, y.targets, y.folds, y.provenance, subjects=subjects)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("build", "metric"), [(Pepino2025, "r2"), (Similarity, "rsa")])
 def test_over_stimuli(build: type, metric: str) -> None:
     y = responses(normal(0, N, 4))
@@ -74,6 +75,7 @@ def test_over_stimuli(build: type, metric: str) -> None:
         assert (row.value, row.p, row.ci_low, row.ci_high) == (0, 1, 0, 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("build", [Pepino2025, Similarity])
 def test_over_participants(build: type) -> None:
     y = people(8)
@@ -85,6 +87,7 @@ def test_over_participants(build: type) -> None:
     assert rows[-1].value == pytest.approx(sum(row.value for row in rows[:-1]) / 8)
 
 
+@pytest.mark.long
 def test_a_contrast_is_a_benchmark_that_names_its_reference() -> None:
     similarity = Similarity("fmri/x", responses(normal(0, N, 4)))
     early, late = Stored(1, step=0), Stored(2)

@@ -86,6 +86,7 @@ def test_p_is_as_often_small_as_it_says(tmp_path: Path) -> None:
         assert 0.4 < p.mean() < 0.6
 
 
+@pytest.mark.long
 def test_an_attended_talker_whom_the_eeg_does_not_hold_is_not_found(tmp_path: Path) -> None:
     rows = by_target(decoder(tmp_path, 0.0, 0.5).score({}))
     assert rows["attended"].p is not None
@@ -93,6 +94,7 @@ def test_an_attended_talker_whom_the_eeg_does_not_hold_is_not_found(tmp_path: Pa
     assert rows["attended"].value < 0.1
 
 
+@pytest.mark.long
 def test_only_eeg_after_the_stimulus_is_read(tmp_path: Path) -> None:
     before = by_target(decoder(tmp_path, 0.5, 0.0, delay=-40).score({}))
     assert before["attended"].value < 0.15
@@ -100,6 +102,7 @@ def test_only_eeg_after_the_stimulus_is_read(tmp_path: Path) -> None:
     assert late["attended"].value < 0.15
 
 
+@pytest.mark.long
 def test_eeg_in_reverse_follows_nobody(tmp_path: Path) -> None:
     forwards = decoder(tmp_path, 0.5, 0.0)
     for trial in forwards.recording.trials:

@@ -49,6 +49,7 @@ def test_peaks_and_their_difference_are_those_planted() -> None:
     assert row.ci_low <= -0.5 <= row.ci_high < 0
 
 
+@pytest.mark.long
 def test_peaks_that_are_noise_do_not_differ() -> None:
     rows = examined({"rsa_spearman": curve(2, 0, 5.0), "cka": curve(2, 5, 5.0)})
     row = one(rows, metric="peak_depth_difference", target="rsa_spearman-cka")
@@ -81,6 +82,7 @@ def test_equal_people_reach_one_and_one_person_has_no_ceiling(name: str) -> None
     assert ceiling(METRICS["procrustes"], series(same)) is None
 
 
+@pytest.mark.long
 def test_rows_carry_their_ceiling() -> None:
     features = layers_of(shallow=codes(2), planted=codes(1))
     rows = benchmark(people(0.5, 3), metrics=("rsa_pearson",), lag_metrics=()).score(features)
@@ -94,6 +96,7 @@ def test_rows_carry_their_ceiling() -> None:
     assert all(row.ceiling is None for row in rows if row.metric != "rsa_pearson")
 
 
+@pytest.mark.long
 def test_layers_are_compared_at_the_delay_of_the_response() -> None:
     """Without it there is nothing to compare: the response is late."""
     features = layers_of(shallow=codes(2), planted=codes(1), deep=codes(1) + 1.5 * codes(3))

@@ -85,6 +85,7 @@ def test_every_tested_value_has_the_band_of_its_surrogates(rows: list[Score]) ->
             assert row.value > band.ci_high
 
 
+@pytest.mark.long
 def test_nothing_is_found_in_noise(features: dict[str, Features]) -> None:
     rows = benchmark(people(0.0)).score(features)
     tested = [row.p for row in rows if row.p is not None]
@@ -92,6 +93,7 @@ def test_nothing_is_found_in_noise(features: dict[str, Features]) -> None:
     assert min(tested) > 0.02
 
 
+@pytest.mark.long
 def test_reversing_the_response_in_time_destroys_the_effect(features: dict[str, Features]) -> None:
     forward = people(2.0)
     backward = replace(forward, values=tuple(v.flip(1) for v in forward.values))
@@ -105,6 +107,7 @@ def test_reversing_the_response_in_time_destroys_the_effect(features: dict[str, 
     assert largest[1] < 0.1 * largest[0]
 
 
+@pytest.mark.long
 def test_order_of_sentences_and_subjects_does_not_matter(features: dict[str, Features]) -> None:
     y = people(0.5)
     order = torch.randperm(N, generator=torch.Generator().manual_seed(0))
@@ -126,6 +129,7 @@ def test_order_of_sentences_and_subjects_does_not_matter(features: dict[str, Fea
             assert row.value == pytest.approx(twin.value, abs=1e-6)
 
 
+@pytest.mark.long
 def test_sounds_of_one_length_are_sentences_too(features: dict[str, Features]) -> None:
     y = people(0.5, subjects=1)
     timed = TimedResponseSet(
@@ -145,6 +149,7 @@ def test_sounds_of_one_length_are_sentences_too(features: dict[str, Features]) -
     assert min(r.p for r in deaf if r.p is not None) > 0.05
 
 
+@pytest.mark.long
 def test_the_full_form_says_the_same_and_more(features: dict[str, Features]) -> None:
     quick = benchmark(people(0.5), draws=19)
     assert isinstance(quick, Extensible)
@@ -164,6 +169,7 @@ def _place(row: Score) -> tuple[str, ...]:
     return row.metric, row.layer, row.target, row.window, row.subject
 
 
+@pytest.mark.long
 def test_windows_begin_with_the_sentence(features: dict[str, Features]) -> None:
     """Later pieces of a sentence say nothing about the time from its onset."""
     y = people(0.5, subjects=1)
@@ -178,6 +184,7 @@ def test_windows_begin_with_the_sentence(features: dict[str, Features]) -> None:
         assert second[place] == pytest.approx(first[place], abs=1e-9)
 
 
+@pytest.mark.long
 def test_what_cannot_be_scored_says_why(features: dict[str, Features]) -> None:
     y = people(0.5, subjects=1)
     still = {"mean": Features(torch.zeros(N, 1, 4), torch.ones(N), 1.0, 0.5)}

@@ -58,6 +58,7 @@ def test_the_effect_of_prosody_is_that_planted(rows: list[Score]) -> None:
     assert one(rows, metric="prosody_cka_debiased", target="neutral").value > 0
 
 
+@pytest.mark.long
 def test_without_a_response_nothing_is_found() -> None:
     rows = examine(snr=0.0, gain=0.3)
     kinds = ("map_cka", "excess_map_cka", "prosody_cka", "tnc", "lag_cka")

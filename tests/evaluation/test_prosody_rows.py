@@ -101,6 +101,7 @@ def shared(strength: float, draws: int = 99) -> list:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_what_three_share_is_found() -> None:
     rows = shared(3.0)
     held, other = (one(rows, metric="tnc", layer=layer) for layer in ("held", "other"))
@@ -116,6 +117,7 @@ def test_what_three_share_is_found() -> None:
     assert all(p > 0.05 for p in quiet)
 
 
+@pytest.mark.long
 def test_values_are_those_of_a_loop() -> None:
     p, series = triple(1.0)
     rows = shared(1.0, draws=9)
@@ -140,6 +142,7 @@ def test_values_are_those_of_a_loop() -> None:
         )
 
 
+@pytest.mark.long
 def test_prosody_is_measured_from_the_sounds() -> None:
     stimuli, _ = simulated_speech(18, prosody=1.5)
     truth = sentence_valence(18)

@@ -59,6 +59,7 @@ def whole(rows: list[Score], metric: str, layer: str, target: str = "") -> float
     return value(rows, metric=metric, layer=layer, subject="", target=target)
 
 
+@pytest.mark.long
 def test_tuckute_recovers_the_planted_layer_and_the_noise_free_score(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
@@ -87,6 +88,7 @@ def test_tuckute_recovers_the_planted_layer_and_the_noise_free_score(
     assert group.ci_low <= group.value <= group.ci_high
 
 
+@pytest.mark.long
 def test_depth_is_the_place_of_the_planted_layer(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
@@ -121,6 +123,7 @@ def test_depth_is_compared_with_that_of_primary_cortex() -> None:
     assert beyond.p == pytest.approx(2 / 2**10)
 
 
+@pytest.mark.long
 def test_permutations_give_every_row_of_a_component_its_p(measured: ResponseSet) -> None:
     features = {name: Features(normal(k, 60, DIM)) for k, name in enumerate(LAYERS)}
     planted = features["planted"].values @ normal(3, DIM, 1)
@@ -137,6 +140,7 @@ def test_permutations_give_every_row_of_a_component_its_p(measured: ResponseSet)
         Pepino2025("fmri/x", measured, permutations=99)
 
 
+@pytest.mark.long
 def test_permutations_of_similarity_are_of_the_mean_over_participants(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
@@ -150,6 +154,7 @@ def test_permutations_of_similarity_are_of_the_mean_over_participants(
     assert {r.p for r in rows if r.metric == "rsa_halves" or r.subject} == {None}
 
 
+@pytest.mark.long
 def test_layers_contribute_what_was_planted(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
@@ -178,6 +183,7 @@ def test_choosing_among_layers_of_noise(measured: ResponseSet) -> None:
     assert whole(nested, "r2", "selected") < 0.01
 
 
+@pytest.mark.long
 def test_voxels_in_another_order_score_alike(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
@@ -215,6 +221,7 @@ def test_voxels_in_another_order_score_alike(
                 assert one.value == pytest.approx(other.value, abs=1e-9)
 
 
+@pytest.mark.long
 def test_pepino_recovers_the_planted_layer(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
@@ -224,6 +231,7 @@ def test_pepino_recovers_the_planted_layer(
     assert whole(rows, "r2", "deep") < 0.03
 
 
+@pytest.mark.long
 def test_similarity_chooses_the_planted_layer_and_has_two_ceilings(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:
@@ -245,6 +253,7 @@ def test_similarity_chooses_the_planted_layer_and_has_two_ceilings(
     assert pearson != spearman
 
 
+@pytest.mark.long
 def test_similarity_ceiling_is_one_participant_by_the_others(measured: ResponseSet) -> None:
     rows = Similarity("fmri/x", measured).score({"layer": Features(normal(1, N, 3))})
     brains = torch.stack([rdm(zscore(measured.values[:, 20 * k : 20 * k + 20])) for k in range(3)])
@@ -260,6 +269,7 @@ def components(values: Tensor) -> ResponseSet:
     return responses(values)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("build", [Tuckute2023, Pepino2025])
 def test_components_have_a_row_each_and_the_response_itself_scores_one(build: type) -> None:
     y = normal(0, 60, 3)
@@ -309,6 +319,7 @@ def test_the_variant_of_feather_is_scikit_learn_split_by_split(
         assert got == pytest.approx(max(medians), abs=1e-8)
 
 
+@pytest.mark.long
 def test_the_original_quirks_can_be_had(
     measured: ResponseSet, features: dict[str, Features]
 ) -> None:

@@ -35,6 +35,7 @@ def task(name: str, data: Path) -> ClassificationProbe:
     return made
 
 
+@pytest.mark.long
 @pytest.mark.data
 @pytest.mark.parametrize("name", FIGURES)
 def test_baseline_figures(name: str, task: ClassificationProbe) -> None:

@@ -35,6 +35,7 @@ def column(rows: list[Score], metric: str, field: str) -> np.ndarray:
     return np.array([getattr(row, field) for row in rows if row.metric == metric])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("subjects", [1, 6])
 def test_the_place_is_found(subjects: int) -> None:
     rows, away, heard = maps(1.0, subjects, near=4)
@@ -53,6 +54,7 @@ def test_the_place_is_found(subjects: int) -> None:
         assert (clusters[(away > 0.08).numpy()] > 0.05).mean() > 0.9
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("metric", ["rsa_spearman", "cka_debiased"])
 def test_nothing_is_found_in_noise(metric: str) -> None:
     rows, _, heard = maps(0.0, 1, near=None, metric=metric)

@@ -36,6 +36,7 @@ def test_partners_are_of_the_same_position_and_every_response_is_given_once() ->
     assert (counts[others] > 4).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["rsa_spearman", "cka_debiased", "procrustes"])
 def test_values_levels_and_draws_are_those_of_a_loop(name: str) -> None:
     known, lags = series(), [0, 2]

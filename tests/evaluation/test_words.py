@@ -58,6 +58,7 @@ def examine(features: dict, responses: object) -> list[Score]:
     return FrameAlignment("eeg/x", responses, word_piece_seconds=4.0, **quiet).score(features)
 
 
+@pytest.mark.long
 def test_the_layer_and_the_component_of_content_words_are_found() -> None:
     rows = examine(*spoken((True,), 0.5))
     for kind, found in (("content", True), ("word", True), ("function", False)):
@@ -76,6 +77,7 @@ def test_the_layer_and_the_component_of_content_words_are_found() -> None:
     assert max(r.value for r in function) < 0.3 * content.value
 
 
+@pytest.mark.long
 def test_nothing_is_found_in_noise() -> None:
     rows = examine(*spoken((True, False), 0.0))
     tested = [row.p for row in rows if row.p is not None and row.layer == "planted"]
@@ -150,6 +152,7 @@ def test_statistics_are_those_of_a_loop_over_words() -> None:
     assert found.null_means()[:3, 0, 1].tolist() == pytest.approx(null, abs=1e-9)
 
 
+@pytest.mark.long
 def test_sentences_too_short_for_words_leave_the_rest(caplog: pytest.LogCaptureFixture) -> None:
     features, heard = spoken((True,), 0.5)
     whole = FrameAlignment("eeg/x", heard, ("cka",), (), draws=9, word_piece_seconds=9.0).in_full()
@@ -159,6 +162,7 @@ def test_sentences_too_short_for_words_leave_the_rest(caplog: pytest.LogCaptureF
     assert "words are left out" in caplog.text
 
 
+@pytest.mark.long
 def test_a_baseline_must_have_been_recorded() -> None:
     features, heard = spoken((True,), 0.5)
     late = replace(heard, values=tuple(v[:, 10:] for v in heard.values), start=0.0)

@@ -55,6 +55,7 @@ def file(original: EncodecModel, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return path
 
 
+@pytest.mark.long
 def test_codes_and_features_of_a_weights_file_are_encodecs(
     original: EncodecModel, file: Path
 ) -> None:
@@ -73,6 +74,7 @@ def test_codes_and_features_of_a_weights_file_are_encodecs(
     assert len(codec.codes(audio).unique()) > 20
 
 
+@pytest.mark.long
 def test_random_weights_give_encodecs_codes_too(
     codec: EncodecWeights, original: EncodecModel
 ) -> None:
@@ -95,6 +97,7 @@ def test_it_stays_in_evaluation_mode_and_without_gradients(codec: EncodecWeights
     assert not any(p.requires_grad for p in codec.parameters())
 
 
+@pytest.mark.long
 def test_codebooks_are_byte_identical_after_training(
     tiny: Callable[..., EncodecMAE], codec: EncodecWeights
 ) -> None:
@@ -116,6 +119,7 @@ def test_codebooks_are_byte_identical_after_training(
     assert model.target.digest() == digest
 
 
+@pytest.mark.long
 def test_the_digest_sees_what_encodecs_own_forward_would_do(file: Path) -> None:
     codec = EncodecWeights(file)
     codec.load()
@@ -135,6 +139,7 @@ def test_building_a_model_leaves_the_codec_alone(
     assert target.digest() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("samples", "frames"), [(1, 1), (100, 1), (320, 1), (639, 1), (640, 2), (9600, 30)]
 )
@@ -184,6 +189,7 @@ def test_a_file_that_is_not_there_names_both_ways(tmp_path: Path) -> None:
     assert_names_both_ways(caught.value)
 
 
+@pytest.mark.long
 def test_no_network_names_both_ways(no_network: None) -> None:
     with pytest.raises(CodecWeightsError, match="no route to host") as caught:
         EncodecWeights().load()

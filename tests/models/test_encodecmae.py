@@ -173,6 +173,7 @@ def test_gradients_reach_every_trainable_parameter(tiny: Build, token: str) -> N
     assert starved == []
 
 
+@pytest.mark.long
 def test_one_batch_can_be_learned(tiny: Build) -> None:
     model = tiny()
     audio, lengths = sweeps(4, 4000), torch.full((4,), 4000)

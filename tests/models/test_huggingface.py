@@ -107,6 +107,7 @@ def test_every_tiny_model_is_expected() -> None:
     assert len(TINY) >= 22
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TINY)
 def test_features_of_every_class(name: str, saved: Callable[[str], Path]) -> None:
     encoder = load_huggingface(str(saved(name)))

@@ -39,6 +39,7 @@ def test_squared_filters_sum_to_one() -> None:
     torch.testing.assert_close(4 * filters.square().sum(0), torch.full((20_001,), 4.0))
 
 
+@pytest.mark.long
 def test_a_tone_is_strongest_at_its_place() -> None:
     time = torch.arange(SAMPLES) / 20_000
     found = Cochleagram().cochleagram(torch.sin(2 * torch.pi * 1000 * time)[None])[0]
@@ -48,6 +49,7 @@ def test_a_tone_is_strongest_at_its_place() -> None:
     assert float(centres[best]) == pytest.approx(1000, rel=0.03)
 
 
+@pytest.mark.long
 def test_filters_are_the_definition_of_a_full_fourier_transform(model: SpectroTemporal) -> None:
     """Against complex two-dimensional transforms with explicit quadrants, filter by filter."""
     cochleagram = model.cochleagram(noise()[None])
@@ -72,6 +74,7 @@ def test_filters_are_the_definition_of_a_full_fourier_transform(model: SpectroTe
         np.testing.assert_allclose(fast[number], expected, rtol=2e-3, atol=1e-5)
 
 
+@pytest.mark.long
 def test_the_first_filter_is_the_mean(model: SpectroTemporal) -> None:
     cochleagram = model.cochleagram(noise()[None])
     first = model._describe(cochleagram)[0].view(111, 211)[0]
@@ -114,6 +117,7 @@ def test_known_sounds_give_the_published_figures(
         assert float(by_filter[number]) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.long
 def test_longer_clips_are_described_in_pieces(model: SpectroTemporal) -> None:
     long = torch.stack([noise(1, 2 * SAMPLES + 500), noise(2, 2 * SAMPLES + 500)])
     frames = model.encode(long, torch.tensor([2 * SAMPLES + 500, 700]))["spectrotemporal"]

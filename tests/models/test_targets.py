@@ -68,6 +68,7 @@ def test_codes_have_their_shape_and_range(kind: type[SpectralTarget], mel: LogMe
     assert all(len(codes[..., q].unique()) > 4 for q in range(3))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_gives_the_same_codebooks_whatever_else_is_drawn(
     kind: type[SpectralTarget], mel: LogMel
@@ -139,6 +140,7 @@ def test_kmeans_survives_empty_clusters() -> None:
     assert (points - book[nearest(points, book)]).abs().max() < 1e-6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_coding_changes_no_buffer(kind: type[SpectralTarget], mel: LogMel) -> None:
     target = fitted(kind, mel).train()
@@ -147,6 +149,7 @@ def test_coding_changes_no_buffer(kind: type[SpectralTarget], mel: LogMel) -> No
     assert target.digest() == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_leaves_the_target_alone(
     kind: type[SpectralTarget], mel: LogMel, tiny: Callable[..., EncodecMAE]
@@ -216,6 +219,7 @@ def test_context_stacks_neighbouring_frames_and_repeats_the_edges(mel: LogMel) -
     assert target(audio).shape == (2, 61, 3)
 
 
+@pytest.mark.long
 def test_components_keep_the_directions_of_most_variance(mel: LogMel) -> None:
     whole = fitted(KMeansTarget, mel, fit_frames=10_000)
     few = fitted(KMeansTarget, mel, fit_frames=10_000, components=4)
@@ -237,6 +241,7 @@ def test_whitening_makes_components_equal(mel: LogMel) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_band_without_variance_is_left_out(mel: LogMel) -> None:
     mel.filters[:, 3] = 0
     target = fitted(KMeansTarget, mel)
@@ -275,6 +280,7 @@ def test_a_weight_for_each_codebook_or_an_error() -> None:
         Target(4, 8, [0.5, 0.5])
 
 
+@pytest.mark.long
 def test_mixed_precision_leaves_the_codes_as_they_are(
     tiny: Callable[..., EncodecMAE], monkeypatch: pytest.MonkeyPatch
 ) -> None:

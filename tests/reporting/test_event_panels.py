@@ -194,6 +194,7 @@ def test_many_differences_make_their_line_higher() -> None:
     assert height(40) > 2 * height(5)
 
 
+@pytest.mark.long
 def test_new_rows_are_drawn_beside_the_others_and_change_none(tmp_path: Path) -> None:
     timed = [row("lag_rsa", name, 0.1, window=w) for name in LAYERS for w in ("0.00", "0.10")]
     timed += [

@@ -183,6 +183,7 @@ PARTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", PARTS)
 def test_partial_scores_are_drawn_without_a_warning(
     part: str, run: pd.DataFrame, tmp_path: Path

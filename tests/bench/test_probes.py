@@ -35,10 +35,13 @@ def test_every_method_is_timed(mix: bool) -> None:
 
 def test_the_default_probes_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probes, "TASKS", {"made": (60, 1, 3, 3)})
+    found: list[object] = []
+    monkeypatch.setattr(probes, "timed", lambda run, device: found.append(run()) or 1.5)
     table = probes.checkpoint(ARGS)
     cells = [list(column.cells) for column in table.columns]
     assert cells[:4] == [["made"], ["60"], ["3"], ["16"]]
-    assert all(float(column[0]) > 0 for column in cells[4:])
+    assert cells[4:] == [["1.50"], ["1.50"]]
+    assert [len(layers) for layers in found] == [2, 2]  # each probe has decided on both layers
 
 
 def test_folds_rotate() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 
+from bench import probe_memory
 from bench.probe_memory import LONGEST, MEAN, RATE, SHORTEST, measure, sounds, staged
 
 
@@ -32,8 +34,23 @@ def test_lengths_are_spread_as_those_of_the_real_set() -> None:
     assert float(seconds.max()) == pytest.approx(LONGEST, abs=1e-3)
 
 
+def test_most_memory_of_a_stage_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([(1.0, 0.5), (3.0, 2.5)])
+    seen = threading.Event()
+
+    def memory() -> tuple[float, float]:
+        reading = next(readings, None)
+        if reading is None:
+            seen.set()
+        return reading or (2.0, 0.25)
+
+    monkeypatch.setattr(probe_memory, "_memory", memory)
+    stage = staged("64 MB", lambda: seen.wait(20))
+    assert (stage.resident, stage.own) == (3.0, 2.5)
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="needs Linux")
-def test_memory_of_a_stage_is_seen() -> None:
-    before = staged("nothing", lambda: None)
-    after = staged("64 MB", lambda: [torch.ones(2**24).sum() for _ in range(20)])
-    assert after.own - before.own > 0.04
+def test_memory_of_this_process_is_read() -> None:
+    resident, own = probe_memory._memory()
+    assert 0.02 < resident < 1000
+    assert 0 <= own <= resident

@@ -8,8 +8,10 @@ import logging
 import os
 import secrets
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,8 @@ FORMAT = 1
 """Of the files; another one makes all that is kept stale."""
 ABOUT = "about.json"
 BLOCK = 2**20
+STALE = 7 * 24 * 3600
+"""Seconds after which a draft that nobody finished is deleted."""
 
 Extract = Callable[..., dict[Pooling, dict[str, Features]]]
 """``extract`` of features.py whose encoder is given."""
@@ -151,6 +155,7 @@ class _Drafts:
         if pooling not in self._drafts:
             place = self.places[pooling]
             place.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(place.parent)
             draft = place.with_name(f".{place.name}.{secrets.token_hex(4)}.draft")
             draft.mkdir()
             self._drafts[pooling] = draft
@@ -171,6 +176,14 @@ class _Drafts:
             "checksums": [_checksum(draft / _file_name(i)) for i in range(len(layers))],
         }
         (draft / ABOUT).write_text(json.dumps(about, indent=1))
+
+
+def _sweep(folder: Path) -> None:
+    """Delete drafts that a killed process left more than a week ago."""
+    for draft in folder.glob(".*.draft"):
+        with suppress(OSError):
+            if time.time() - draft.stat().st_mtime > STALE:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _load(place: Path, layers: tuple[str, ...], rows: int) -> dict[str, Features] | None:

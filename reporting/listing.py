@@ -69,7 +69,7 @@ class EncoderEntry:
 def print_benchmarks(entries: Sequence[BenchmarkEntry], console: Console | None = None) -> None:
     """One row for each benchmark, then why those that are not there are not."""
     console = console or terminal()
-    table = Table(leading=1)
+    table = Table(leading=1, expand=True)
     table.add_column("benchmark", overflow="fold", ratio=5)
     table.add_column("stimuli", justify="right", no_wrap=True)
     table.add_column("licence, source", overflow="fold", ratio=4)

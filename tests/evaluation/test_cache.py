@@ -315,3 +315,13 @@ def test_a_device_has_its_own(tmp_path: Path) -> None:
     for device in ("cpu", "cuda", "cpu", "cuda"):
         cache.of(ToyEncoder().to(device).eval())(sounds(), ["mean"], device)
     assert len(kept(tmp_path / "kept")) == 2
+
+
+def test_what_a_killed_process_left_a_week_ago_is_deleted(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".{name}.draft" for name in ("old", "new"))
+    for draft in (old, new):
+        draft.mkdir()
+    os.utime(old, (0, 0))
+    FeatureCache(tmp_path).of(Listener())(sounds(), ["mean"])
+    assert not old.exists()
+    assert new.exists()

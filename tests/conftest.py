@@ -12,8 +12,16 @@ from jaxtyping import install_import_hook
 # Before transformers is imported: no test may wait for the hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+# Tests run side by side, and threads of one would wait for those of the others. Numba gives torch
+# as many threads as it has itself when it is imported.
+os.environ["NUMBA_NUM_THREADS"] = "1"
+
 install_import_hook(["models", "alignment"], "beartype.beartype")
-torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

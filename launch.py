@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.loggers import Logger
 from rich.console import Console
@@ -28,6 +29,8 @@ from evaluation.benchmark import Benchmark, Extensible, Failure, Probing
 log = logging.getLogger(__name__)
 
 CONF = Path(__file__).parent / "conf"
+DESCRIPTION = ("family", "trained_on", "objective", "parameters", "hours")
+"""What the yaml of an encoder says for comparisons; no class is given these."""
 
 
 def run_folder(runs: str, name: str, ckpt_path: str | None) -> str:
@@ -129,8 +132,24 @@ def _unknown_option(option: str) -> str:
 
 
 def build(config: DictConfig, **extra: Any) -> Any:
-    """Instantiate a config with plain containers inside."""
-    return instantiate(config, _convert_="all", **extra)
+    """Instantiate a config with plain containers inside, without what only describes encoders."""
+    if not OmegaConf.is_config(config):
+        return instantiate(config, _convert_="all", **extra)
+    bare = deepcopy(config)
+    _undescribe(bare)
+    return instantiate(bare, _convert_="all", **extra)
+
+
+def _undescribe(config: Any) -> None:
+    """Take ``DESCRIPTION`` out of the configs of encoders, also of those within others."""
+    if not isinstance(config, DictConfig) or config._is_none() or config._is_missing():
+        return
+    if "_target_" in config and "family" in config:
+        with open_dict(config):
+            for name in DESCRIPTION:
+                config.pop(name, None)
+    for key in config:
+        _undescribe(config._get_node(key))
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:

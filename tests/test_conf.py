@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,12 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from datamodules.synthetic import BRAIN, numbered_sound
-from launch import CONF, build, build_loggers, resolved
+from launch import CONF, DESCRIPTION, build, build_loggers, resolved
 from models.encoder import Encoder, Frames, StoredFeatures
 from models.frontend import FrontEnd
 from models.targets import Target
@@ -208,6 +209,46 @@ def check_published(cfg: DictConfig) -> None:
     pytest.importorskip("transformers", reason="transformers is not installed")
     with pytest.raises(Exception, match=f"hf download {cfg.path} --local-dir FOLDER"):
         build(cfg)
+
+
+GENERIC = {"checkpoint", "hear", "huggingface", "permuted", "precomputed", "random"}
+TRAINED_ON = {"speech", "music", "sounds", "all", "none"}
+OBJECTIVES = {
+    *("contrastive", "masked prediction", "self-distillation", "supervised", "codec"),
+    *("audio-text", "audio-visual", "language model", "none"),
+}
+
+
+def test_encoders_say_what_comparisons_group_them_by(tmp_path: Path) -> None:
+    names = options("encoder")
+    every = [f"+encoder@every.{name}={name}" for name in names]
+    cfg = config(tmp_path, *every, script="probe").every
+    for name in names:
+        said = cfg[name]
+        if name in GENERIC:
+            assert not {*DESCRIPTION} & {*said}, name
+            continue
+        assert re.fullmatch("[a-z0-9_]+", said.family), name
+        assert said.trained_on in TRAINED_ON, name
+        assert said.objective in OBJECTIVES, name
+        assert said.parameters is None or type(said.parameters) is int, name
+        assert said.hours is None or said.hours >= 0, name
+        nothing = said.family == "baseline"
+        assert (said.trained_on == "none") == (said.objective == "none") == nothing, name
+        assert (said.parameters == 0) == (said.hours == 0) == nothing, name
+
+
+def test_what_describes_an_encoder_is_not_given_to_its_class(tmp_path: Path) -> None:
+    chosen = ["encoder=permuted", "encoder@encoder.of=logmel", "encoder.of.bands=40"]
+    cfg = config(tmp_path, *chosen, script="probe").encoder
+    with pytest.raises(Exception, match="has no weights that could be permuted"):
+        build(cfg)
+    assert cfg.of.family == "baseline"
+    assert build(cfg.of).frontend.dim == 40
+    nested = OmegaConf.create({"a": {"_target_": "builtins.dict", "family": "x", "hours": 2}})
+    assert build(nested) == {"a": {}}
+    other = OmegaConf.create({"_target_": "builtins.dict", "hours": 2, "x": {"parameters": 3}})
+    assert build(other) == {"hours": 2, "x": {"parameters": 3}}
 
 
 @pytest.mark.long

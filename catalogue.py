@@ -19,10 +19,11 @@ from reporting.listing import BenchmarkEntry, EncoderEntry, print_benchmarks, pr
 
 
 def show(cfg: DictConfig) -> None:
-    """Print the list that ``cfg.list`` names."""
-    if cfg.list not in LISTS:
+    """Print the list that ``cfg.list`` names; with ``list=true`` that of the encoders."""
+    wanted = "encoders" if cfg.list is True else cfg.list
+    if wanted not in LISTS:
         raise ValueError(f"list={cfg.list}: expected one of {', '.join(LISTS)}")
-    LISTS[cfg.list](cfg)
+    LISTS[wanted](cfg)
 
 
 def list_benchmarks(cfg: DictConfig) -> None:
@@ -71,7 +72,17 @@ def encoder_entries() -> Iterator[EncoderEntry]:
             said.get("licence", ""),
             said.get("source", ""),
             said.get("verified"),
+            _kind(said),
         )
+
+
+def _kind(said: DictConfig) -> str:
+    """By what an encoder can be compared with others, in a line."""
+    if said.get("trained_on") in (None, "none"):
+        return str(said.get("family", ""))
+    size = f"{said.parameters / 1e6:,.0f} M" if said.parameters else ""
+    heard = said.trained_on + (f", {said.hours:,} h" if said.hours else "")
+    return "; ".join(part for part in (said.family, said.objective, size, heard) if part)
 
 
 def _patterns(layers: Any) -> tuple[str, ...]:

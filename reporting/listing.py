@@ -55,6 +55,8 @@ class EncoderEntry:
         Of published weights; empty for what is made here.
     verified : bool, optional
         Whether id, licence and layers of published weights were tried; None for what has none.
+    kind : str
+        Family, sounds and objective of training, size and hours, as far as they are known.
     """
 
     name: str
@@ -64,6 +66,7 @@ class EncoderEntry:
     licence: str = ""
     source: str = ""
     verified: bool | None = None
+    kind: str = ""
 
 
 def print_benchmarks(entries: Sequence[BenchmarkEntry], console: Console | None = None) -> None:
@@ -97,7 +100,7 @@ def print_encoders(entries: Sequence[EncoderEntry], console: Console | None = No
     table.add_column("verified", no_wrap=True)
     for entry in entries:
         table.add_row(
-            _named(entry.name, entry.what),
+            _named(entry.name, "\n".join(part for part in (entry.what, entry.kind) if part)),
             "–" if entry.sample_rate is None else f"{entry.sample_rate:,}",
             escape("\n".join(entry.layers)) or "–",
             _origin(entry.licence, entry.source),

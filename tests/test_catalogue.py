@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from catalogue import benchmark_entries, encoder_entries, show, with_all_benchmarks
+from catalogue import LISTS, benchmark_entries, encoder_entries, show, with_all_benchmarks
 from launch import CONF
 from reporting.listing import BenchmarkEntry
 from tests.composing import config, options
@@ -58,6 +58,16 @@ def test_other_lists_are_asked_for_by_name(tmp_path: Path) -> None:
         show(cfg)
 
 
+def test_a_list_without_a_name_is_that_of_encoders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    for name in ("benchmarks", "encoders"):
+        monkeypatch.setitem(LISTS, name, lambda cfg, name=name: shown.append(name))
+    show(config(tmp_path, "list=true", script="probe"))
+    assert shown == ["encoders"]
+
+
 def test_every_encoder_is_listed_as_its_yaml_describes_it() -> None:
     found = {entry.name: entry for entry in encoder_entries()}
     assert list(found) == options("encoder")
@@ -68,6 +78,10 @@ def test_every_encoder_is_listed_as_its_yaml_describes_it() -> None:
     assert base.source == "https://arxiv.org/abs/2006.11477"
     assert base.sample_rate == 16_000
     assert base.verified is False
+    assert base.kind == "wav2vec2; contrastive; 94 M; speech, 960 h"
+    assert found["qwen2_audio_7b"].kind == "qwen_audio; language model; 637 M; all"
+    assert found["logmel"].kind == "baseline"
+    assert found["checkpoint"].kind == ""
     assert found["dac_44khz"].layers == ("re:block\\.[2-9]", "conv2")
     assert found["mimi"].layers[-2:] == ("encoder_transformer.layers.*", "downsample")
     for own in ("logmel", "checkpoint", "random"):  # two wait for a file: nothing is built

@@ -12,11 +12,9 @@ habla-liaa/encodecmae; v1 is its tag v.1.0.0 (encodecmae/tasks/models), v2 the c
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,6 +35,7 @@ from models.external.published import (
     tied,
     version_of,
 )
+from models.external.weights import read_weights
 from models.frontend import EncodecFrontEnd, FrontEnd, LogMel
 from models.optim import Optimisation
 from models.targets import Target
@@ -55,6 +54,8 @@ def load_published(
     codebook_size: int = 1024,
     frontend: FrontEnd | None = None,
     matched: float = 1.0,
+    install: str = "",
+    sample_rate: int | None = None,
     source: str = "",
     licence: str = "",
     verified: bool = True,
@@ -79,6 +80,10 @@ def load_published(
     matched : float
         Share of keys that must match. Below 1 the rest is reported, and missing weights are
         drawn at random.
+    install : str
+        How to have the file; repeated where it is missing.
+    sample_rate : int, optional
+        Hz that the model is expected to hear.
     source, licence : str
         Where the model is described, and its licence: for those who read the yaml.
     verified : bool
@@ -91,6 +96,8 @@ def load_published(
     """
     if not verified:
         log.warning("no published file was tried here: compare features of %s first", path)
+    if install and not Path(path).is_file():
+        raise FileNotFoundError(f"no weights at {path}: {install}; then give encoder.path=FILE")
     state = read_state(path)
     version = version_of(state, path)
     state = joined(spread(state), version)
@@ -104,6 +111,8 @@ def load_published(
     model.load_state_dict(own)
     model.frontend.prepare()
     model.name = name or Path(path).stem
+    if sample_rate not in (None, model.sample_rate):
+        raise ValueError(f"sample_rate={sample_rate} Hz, but {path} hears {model.sample_rate} Hz")
     return model.eval()
 
 
@@ -112,19 +121,7 @@ def read_state(path: str | Path) -> State:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no weights at {path}: check encoder.path")
-    try:
-        if path.suffix == ".safetensors":
-            content: Any = importlib.import_module("safetensors.torch").load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except ImportError as error:
-        raise ModuleNotFoundError(f"{path} needs the package: pip install safetensors") from error
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path} cannot be read: it is damaged, or holds more than weights, which is not "
-            f"executed ({reason})"
-        ) from error
+    content = read_weights(path)
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ValueError(f"{path} holds no state dict: expected tensors by name, or 'state_dict'")

@@ -42,6 +42,14 @@ class Hear(External):
         Given to ``load_model``, which reads the file in its own way.
     layers : sequence of str
         ``timestamp``, ``scene`` or both.
+    sample_rate : int, optional
+        Hz that the module is expected to hear.
+    install : str
+        How to have the package; repeated where it is missing.
+    source, licence : str
+        Where the model is described, and its licence: for those who read the yaml.
+    verified : bool
+        Whether the package was tried.
     """
 
     def __init__(
@@ -52,11 +60,22 @@ class Hear(External):
         name: str | None = None,
         max_seconds: float | None = None,
         batch_seconds: float = 120.0,
+        sample_rate: int | None = None,
+        install: str = "",
+        source: str = "",
+        licence: str = "",
+        verified: bool = True,
     ) -> None:
         if unknown := [layer for layer in layers if layer not in FUNCTIONS]:
             raise ValueError(f"layers {unknown} of a HEAR module: expected timestamp or scene")
-        functions = _functions(module, layers)
+        functions = _functions(module, layers, install)
+        if not verified:
+            log.warning("%s was never tried here: check its weights and licence", module)
         model = functions.load_model(weights) if weights else functions.load_model()
+        if sample_rate not in (None, int(model.sample_rate)):
+            raise ValueError(
+                f"sample_rate={sample_rate} Hz, but {module} hears audio at {model.sample_rate} Hz"
+            )
         super().__init__(
             name or module.rpartition(".")[2],
             int(model.sample_rate),
@@ -127,13 +146,13 @@ class Hear(External):
                 )
 
 
-def _functions(module: str, layers: Sequence[str]) -> ModuleType:
+def _functions(module: str, layers: Sequence[str], install: str) -> ModuleType:
     try:
         found = importlib.import_module(module)
     except ImportError as error:
         raise ModuleNotFoundError(
-            f"no module {module} with HEAR's functions: install it, or check encoder.module "
-            f"({error})"
+            f"no module {module} with HEAR's functions: {install or 'install it'}, or check "
+            f"encoder.module ({error})"
         ) from error
     wanted = ["load_model", *(FUNCTIONS[layer] for layer in layers)]
     if lacking := [name for name in wanted if not callable(getattr(found, name, None))]:

@@ -31,6 +31,14 @@ def _patches(output: Tensor, counts: Sequence[int], rows: int, skip: int) -> Seq
     return tuple(reduce(output[:, skip:], "b (f t) d -> b t d", "mean", f=rows))
 
 
+def _time_first(
+    output: Tensor, counts: Sequence[int], pattern: str, rows: int, skip: int = 0
+) -> Sequence[Tensor]:
+    """Tokens of a grid whose frequencies stand beside each other, time after time."""
+    tokens = output[:, skip:] if pattern.startswith("b") else output[skip:]
+    return tuple(reduce(tokens, pattern, "mean", f=rows))
+
+
 def _folded(output: Tensor, counts: Sequence[int], folds: int) -> Sequence[Tensor]:
     """An image (b, d, h, w) of which time was cut in ``folds`` and these laid below each other.
 
@@ -52,16 +60,23 @@ LAYOUTS: dict[str, Arrange] = {
     "packed": _packed,
 }
 """By name: batch, time, dim; in images c channels, h frequency and w time."""
+GRIDS = {"btfd": "b (t f) d -> b t d", "tfbd": "(t f) b d -> b t d"}
+"""Tokens of which all frequencies of one time come before the next time."""
 
 
 def layout(name: str, rows: int = 1, skip: int = 0, folds: int = 1) -> Arrange:
-    """The layout of a name; ``patches`` needs ``rows`` and ``skip``, ``folded`` needs ``folds``."""
+    """The layout of a name.
+
+    ``patches``, ``btfd`` and ``tfbd`` need ``rows`` and ``skip``, ``folded`` needs ``folds``.
+    """
     if name == "patches":
         return partial(_patches, rows=rows, skip=skip)
+    if name in GRIDS:
+        return partial(_time_first, pattern=GRIDS[name], rows=rows, skip=skip)
     if name == "folded":
         return partial(_folded, folds=folds)
     if name not in LAYOUTS:
-        known = [*LAYOUTS, "patches", "folded"]
+        known = [*LAYOUTS, "patches", *GRIDS, "folded"]
         raise ValueError(f"layout {name!r} is not known: expected one of {', '.join(known)}")
     return LAYOUTS[name]
 

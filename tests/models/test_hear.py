@@ -87,6 +87,10 @@ def test_times_that_cannot_be(monkeypatch: Any) -> None:
 def test_what_a_module_lacks(monkeypatch: Any) -> None:
     with pytest.raises(ModuleNotFoundError, match="no module not_there with HEAR's functions"):
         Hear("not_there")
+    with pytest.raises(ModuleNotFoundError, match="functions: pip install it-is, or check encoder"):
+        Hear("not_there", install="pip install it-is")
+    with pytest.raises(ValueError, match=r"sample_rate=1 Hz, but .*hear_module hears audio at"):
+        Hear(MODULE, sample_rate=1)
     with pytest.raises(ValueError, match="json has no load_model, get_timestamp_embeddings"):
         Hear("json")
     monkeypatch.setattr(hear_module.Model, "scene_embedding_size", 7)

@@ -23,6 +23,7 @@ from models.frontend import FrontEnd
 from models.targets import Target
 from tests.composing import TINY, config, options
 from tests.models.published_encodecmae import save_published
+from tests.models.tiny_joined import save_joined
 from tests.models.tiny_transformers import save_tiny
 from train import build_callbacks
 
@@ -185,8 +186,10 @@ def encoder_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[st
     }
     torch.save(state, folder / "step.ckpt")
     save_tiny("HubertModel", folder / "tiny")
+    save_joined("Voxtral", folder / "joined")
     np.savez(folder / "made.npz", stimuli=NAMES, layer=np.array([[1.0, 2.0], [3.0, 4.0]]))
     return {
+        "audio_language_model": [f"encoder.path='{folder}/joined'", "encoder.prompt=[1]"],
         "checkpoint": [f"encoder.path='{folder}/step.ckpt'"],
         "encodecmae_published": [
             f"encoder.path='{save_published(folder / 'published.pt')}'",
@@ -209,7 +212,7 @@ def check_published(cfg: DictConfig) -> None:
     assert cfg.sample_rate
     assert cfg.layers if "layers" in cfg else "encodecmae" in cfg._target_
     assert cfg.verified is False or len(cfg.revision) == 40
-    if "huggingface" in cfg._target_:
+    if "revision" in cfg:
         pytest.importorskip("transformers", reason="transformers is not installed")
         how = f"hf download {cfg.path} --local-dir FOLDER"
     else:
@@ -219,7 +222,10 @@ def check_published(cfg: DictConfig) -> None:
     assert how in explain(error.value)
 
 
-GENERIC = {"checkpoint", "hear", "huggingface", "permuted", "precomputed", "random"}
+GENERIC = {
+    *("audio_language_model", "checkpoint", "hear", "huggingface"),
+    *("permuted", "precomputed", "random"),
+}
 TRAINED_ON = {"speech", "music", "sounds", "all", "none"}
 OBJECTIVES = {
     *("contrastive", "masked prediction", "self-distillation", "supervised", "codec"),

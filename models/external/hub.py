@@ -82,6 +82,29 @@ def load(
     return Loaded(model.eval(), config, extractor, rate, settings)
 
 
+def load_tokeniser(path: str, revision: str | None, text: str) -> list[int]:
+    """Token ids of a text, without any that a tokeniser adds around it.
+
+    Raises
+    ------
+    ValueError
+        If there is no tokeniser that can be read, or its tokens are not the text.
+    """
+    mend = "give the prompt as token ids, encoder.prompt=[…]"
+    try:
+        tokeniser = _transformers().AutoTokenizer.from_pretrained(
+            path, **_place(path, revision, False)
+        )
+        found = list(tokeniser(text, add_special_tokens=False)["input_ids"])
+        back = tokeniser.decode(found)
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"the tokeniser of {path} cannot be read ({said}): {mend}") from error
+    if "".join(back.split()) != "".join(text.split()):  # one is made up where there are no files
+        raise ValueError(f"the tokeniser of {path} makes {back!r} of the prompt {text!r}: {mend}")
+    return found
+
+
 def _transformers() -> ModuleType:
     try:
         return importlib.import_module("transformers")

@@ -10,19 +10,11 @@ import torch
 
 from models.external.huggingface import load_huggingface
 from tests.composing import config
+from tests.models.tiny_joined import TEXT
 from tests.models.tiny_transformers import TOWER, WHISPER, three_seconds
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
-TEXT = {
-    "model_type": "qwen2",
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "intermediate_size": 48,
-    "vocab_size": 64,
-}
 WHOLE: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2_audio_7b": ("Qwen2Audio", {**WHISPER, "model_type": "qwen2_audio_encoder"}),
     "qwen2_audio_7b_instruct": ("Qwen2Audio", {**WHISPER, "model_type": "qwen2_audio_encoder"}),

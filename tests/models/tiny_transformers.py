@@ -49,24 +49,24 @@ CLAP: dict[str, Any] = {
 
 def wave() -> Any:
     """Zero mean and unit variance of every clip, 16 kHz."""
-    return _class("Wav2Vec2FeatureExtractor")(do_normalize=True, return_attention_mask=True)
+    return named_class("Wav2Vec2FeatureExtractor")(do_normalize=True, return_attention_mask=True)
 
 
 def three_seconds() -> Any:
     """As Whisper has it, but for windows of 3 s."""
-    return _class("WhisperFeatureExtractor")(feature_size=20, chunk_length=3)
+    return named_class("WhisperFeatureExtractor")(feature_size=20, chunk_length=3)
 
 
 def bare(name: str, rate: int = 24_000, **settings: Any) -> Callable[[], Any]:
-    return lambda: _class(name)(sampling_rate=rate, **settings)
+    return lambda: named_class(name)(sampling_rate=rate, **settings)
 
 
-def _class(name: str, home: str | None = None) -> Any:
+def named_class(name: str, home: str | None = None) -> Any:
     return getattr(importlib.import_module(home or "transformers"), name)
 
 
 def _model(name: str, config: str, settings: dict[str, Any], home: str | None = None) -> Any:
-    return _class(name, home)(_class(config, home)(**settings))
+    return named_class(name, home)(named_class(config, home)(**settings))
 
 
 def _clap() -> Any:
@@ -77,8 +77,8 @@ def _clap() -> Any:
         "intermediate_size": 16,
         "vocab_size": 20,
     }
-    config = _class("ClapConfig")(text_config=text, audio_config=CLAP, projection_dim=16)
-    return _class("ClapModel")(config)
+    config = named_class("ClapConfig")(text_config=text, audio_config=CLAP, projection_dim=16)
+    return named_class("ClapModel")(config)
 
 
 OMNI = "transformers.models.qwen2_5_omni.modeling_qwen2_5_omni"
@@ -132,7 +132,7 @@ TINY: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
                 "vocab_size": 8,
             },
         ),
-        lambda: _class("SeamlessM4TFeatureExtractor")(),
+        lambda: named_class("SeamlessM4TFeatureExtractor")(),
     ),
     "WhisperModel": (
         lambda: _model(
@@ -156,12 +156,12 @@ TINY: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
                 "max_length": 300,
             },
         ),
-        lambda: _class("ASTFeatureExtractor")(num_mel_bins=64, max_length=300),
+        lambda: named_class("ASTFeatureExtractor")(num_mel_bins=64, max_length=300),
     ),
-    "ClapModel": (_clap, lambda: _class("ClapFeatureExtractor")(truncation="rand_trunc")),
+    "ClapModel": (_clap, lambda: named_class("ClapFeatureExtractor")(truncation="rand_trunc")),
     "ClapAudioModel": (
         lambda: _model("ClapAudioModel", "ClapAudioConfig", CLAP),
-        lambda: _class("ClapFeatureExtractor")(truncation="rand_trunc"),
+        lambda: named_class("ClapFeatureExtractor")(truncation="rand_trunc"),
     ),
     "EncodecModel": (
         lambda: _model(
@@ -239,7 +239,7 @@ TINY: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
                 "subsampling_conv_channels": 8,
             },
         ),
-        lambda: _class("ParakeetFeatureExtractor")(feature_size=32),
+        lambda: named_class("ParakeetFeatureExtractor")(feature_size=32),
     ),
     "MoonshineModel": (
         lambda: _model(
@@ -265,7 +265,7 @@ TINY: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
             "Speech2TextConfig",
             {**STEP, "input_feat_per_channel": 20, "conv_channels": 16},
         ),
-        lambda: _class("Speech2TextFeatureExtractor")(feature_size=20, num_mel_bins=20),
+        lambda: named_class("Speech2TextFeatureExtractor")(feature_size=20, num_mel_bins=20),
     ),
 }
 """By class: makes the model, and its feature extractor."""

@@ -83,6 +83,7 @@ class AudioTokens(External):
         batching: str = "auto",
         max_seconds: float | None = 30.0,
         batch_seconds: float = 120.0,
+        overlap_seconds: float = 0.0,
     ) -> None:
         joint, window = joint_of(loaded.config), window_samples(loaded.extractor)
         if window is None:
@@ -98,8 +99,10 @@ class AudioTokens(External):
             None,
             0.0,  # as of every tower in models/external/families.py
             batch_seconds,
+            overlap_seconds,
         )
         self.joint, self.model, self.extractor = joint, loaded.model, loaded.extractor
+        self.spread = loaded.spread
         self.prompt, self.audio = tuple(prompt), int(loaded.config.audio_token_id)
         if self.audio in self.prompt:
             raise ValueError(f"the prompt of {name} has an audio token: give what stands before it")
@@ -187,6 +190,7 @@ def load_audio_tokens(
     prompt: str | Sequence[int] | None = None,
     layers: Sequence[str] | None = None,
     dtype: str = "float32",
+    device_map: str | dict[str, int | str] | None = None,
     sample_rate: int | None = None,
     name: str | None = None,
     source: str = "",
@@ -208,7 +212,9 @@ def load_audio_tokens(
     layers : sequence of str, optional
         Patterns within the model; all layers of tower and decoder by default.
     dtype : str
-        Of the weights: ``float32``, ``bfloat16`` or ``float16``.
+        Of the weights: ``float32``, ``bfloat16`` or ``float16``; features are float32.
+    device_map : str or dict, optional
+        Such as ``auto``: parts of the model on several devices, which needs accelerate.
     sample_rate : int, optional
         Hz that the model is expected to hear.
     source, licence : str
@@ -220,7 +226,7 @@ def load_audio_tokens(
     """
     if not verified:
         log.warning("%s was never tried here: check its id, prompt, layers and licence", path)
-    loaded = load(path, revision, None, False, dtype, sample_rate)
+    loaded = load(path, revision, None, False, dtype, sample_rate, device_map)
     words = joint_of(loaded.config).prompt if prompt is None else prompt
     if isinstance(words, str):
         words = load_tokeniser(path, revision, words)

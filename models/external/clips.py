@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from models.encoder import Frames
 from models.external.clock import Clock, centred, measured, within_window
 from models.external.layouts import Arrange, arranged
-from models.external.pieces import Piece, groups, pieces
+from models.external.pieces import Piece, groups, joined, pieces
 
 Take = Callable[[str, Tensor], None]
 """Is given the name of a layer and its output, for each time that it has run."""
@@ -53,6 +53,9 @@ class External(nn.Module):
         Centre of frame 0 of the fastest layers in seconds, where it is known.
     batch_seconds : float
         Audio that is encoded at once, padding included.
+    overlap_seconds : float
+        What pieces of a long clip share; frames there are of the piece in which they lie farther
+        from its edge.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class External(nn.Module):
         rate: float | None = None,
         offset: float | None = None,
         batch_seconds: float = 120.0,
+        overlap_seconds: float = 0.0,
     ) -> None:
         super().__init__()
         if batching not in ("auto", "padded", "equal", "single"):
@@ -75,11 +79,17 @@ class External(nn.Module):
         self.window = round(window_seconds * sample_rate) if window_seconds else None
         longest = min(max_seconds or math.inf, window_seconds or math.inf)
         self.longest = None if math.isinf(longest) else round(longest * sample_rate)
+        if not 0 <= overlap_seconds < longest:
+            raise ValueError(
+                f"overlap_seconds={overlap_seconds:g}, expected less than the {longest:g} s that "
+                "are encoded at once"
+            )
+        self.overlap = round(overlap_seconds * sample_rate)
         self.said_rate, self.said_offset = rate, offset
         self.most = batch_seconds * sample_rate
         self.layers: tuple[str, ...] = ()
         self.clocks: dict[str, Clock] = {}
-        self.shortest = 1
+        self.shortest, self.spread = 1, False
 
     # ---- what a subclass says --------------------------------------------------------------------
 
@@ -196,6 +206,10 @@ class External(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         return (0.1 * torch.randn(samples, generator=generator)).to(self.device)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> External:
+        """Leave a model where it is that is spread over devices."""
+        return self if self.spread else super()._apply(fn, recurse)
+
     @property
     def device(self) -> torch.device:
         first = next(self.parameters(), None)
@@ -221,22 +235,19 @@ class External(nn.Module):
         clips: dict[int, list[dict[str, Tensor]]] = defaultdict(list)
         for piece, frames in zip(cut, found, strict=True):
             clips[piece.clip].append(frames)
-        return {layer: self._joined(layer, list(clips.values())) for layer in self.layers}
+        return {
+            layer: joined(
+                # Each layer is let go of as it is joined, or all would be held twice.
+                [[piece.pop(layer) for piece in pieces] for pieces in clips.values()],
+                self.clocks[layer],
+                self.sample_rate,
+                self.said_rate,
+            )
+            for layer in self.layers
+        }
 
     def _pieces(self, audio: Tensor, clip: int = 0) -> Iterator[Piece]:
-        return pieces(clip, audio, self.clocks, self.shortest, self.longest)
-
-    def _joined(self, layer: str, clips: list[list[dict[str, Tensor]]]) -> Frames:
-        clock = self.clocks[layer]
-        whole = [torch.cat([piece[layer] for piece in pieces]) for pieces in clips]
-        if clock.hop is None:  # pieces of a long clip stand for it together
-            whole = [frames.mean(0, keepdim=True) for frames in whole]
-        count = torch.tensor([len(frames) for frames in whole], device=whole[0].device)
-        values = nn.utils.rnn.pad_sequence(whole, batch_first=True)
-        if clock.hop is None:
-            return Frames(values, count, rate=1.0, offset=0.5)
-        rate = self.said_rate or float(self.sample_rate / clock.hop)
-        return Frames(values, count, rate, max(0.0, float(clock.centre / self.sample_rate)))
+        return pieces(clip, audio, self.clocks, self.shortest, self.longest, self.overlap)
 
     def _frames_of(self, together: Sequence[Piece]) -> list[dict[str, Tensor]]:
         """Frames of every layer of pieces that are encoded together."""
@@ -249,7 +260,9 @@ class External(nn.Module):
             clips = arranged(arrange, output, counts, layer)
             for frames, piece, own, count in zip(clips, together, found, counts, strict=True):
                 self._check_count(layer, len(frames), count, padded, len(piece.audio))
-                own[layer] = frames[: piece.frames[layer]].clone()
+                first = piece.skip[layer]
+                kept = frames[first : first + piece.frames[layer]]
+                own[layer] = kept.to(torch.promote_types(kept.dtype, torch.float32), copy=True)
 
         self._each_output([piece.audio for piece in together], padded, keep)
         return found

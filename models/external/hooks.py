@@ -53,6 +53,7 @@ class Hooked(External):
         rate: float | None = None,
         offset: float | None = None,
         batch_seconds: float = 120.0,
+        overlap_seconds: float = 0.0,
     ) -> None:
         super().__init__(
             name or type(module).__name__.lower(),
@@ -64,6 +65,7 @@ class Hooked(External):
             rate,
             offset,
             batch_seconds,
+            overlap_seconds,
         )
         self.module, self.method, self.channel = module, method, channel
         self.examine()

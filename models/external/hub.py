@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import warnings
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class Loaded:
     ----------
     settings : dict
         In plain values what was loaded, but for weights.
+    spread : bool
+        The model lies where ``device_map`` says, and is not to be moved.
     """
 
     model: Any
@@ -33,6 +36,7 @@ class Loaded:
     extractor: Any
     sample_rate: int
     settings: dict[str, object]
+    spread: bool = False
 
 
 def load(
@@ -42,28 +46,35 @@ def load(
     trust_remote_code: bool = False,
     dtype: str = "float32",
     sample_rate: int | None = None,
+    device_map: str | dict[str, int | str] | None = None,
 ) -> Loaded:
     """Load from a folder or from the hub; nothing that comes with the model is executed.
 
-    Safetensors are taken before pickles, of which weights alone are read.
+    Safetensors are taken before pickles, of which weights alone are read. With ``device_map``
+    parts of the model are spread over devices as accelerate does.
 
     Raises
     ------
     ModuleNotFoundError
-        Without transformers: says what to install.
+        Without transformers, or with ``device_map`` without accelerate: says what to install.
     FileNotFoundError
         If there is no such folder, or the hub does not answer.
     ValueError
         If a file is damaged or would execute code, or weights do not belong to the model.
     """
     transformers = _transformers()
+    if device_map is not None and importlib.util.find_spec("accelerate") is None:
+        raise ModuleNotFoundError(
+            f"device_map={device_map} needs the package accelerate: pip install accelerate, or "
+            "leave encoder.device_map out"
+        )
     where = _place(path, revision, trust_remote_code)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # what matters is reported here
     try:
         config = transformers.AutoConfig.from_pretrained(path, **where)
         chosen = _class(transformers, config, model_class)
-        model = _weights(chosen, path, where, dtype)
+        model = _weights(chosen, path, where, dtype, device_map)
         extractor = _extractor(transformers, path, where)
     except (OSError, ValueError, ImportError) as error:
         raise _explained(error, path) from error
@@ -79,7 +90,7 @@ def load(
         "extractor": repr(None if extractor is None else extractor.to_dict()),
         "dtype": dtype,
     }
-    return Loaded(model.eval(), config, extractor, rate, settings)
+    return Loaded(model.eval(), config, extractor, rate, settings, device_map is not None)
 
 
 def load_tokeniser(path: str, revision: str | None, text: str) -> list[int]:
@@ -149,9 +160,12 @@ def _class(transformers: ModuleType, config: Any, name: str | None) -> Any:
     )
 
 
-def _weights(chosen: Any, path: str, where: dict[str, Any], dtype: str) -> nn.Module:
+def _weights(
+    chosen: Any, path: str, where: dict[str, Any], dtype: str, device_map: Any
+) -> nn.Module:
     """The model with its weights; safetensors, or else pickled weights and nothing but weights."""
     options = {**where, "dtype": dtype, "output_loading_info": True, "weights_only": True}
+    options |= {} if device_map is None else {"device_map": device_map}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

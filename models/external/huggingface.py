@@ -63,6 +63,7 @@ class HuggingFace(External):
         rate: float | None = None,
         offset: float | None = None,
         batch_seconds: float = 120.0,
+        overlap_seconds: float = 0.0,
     ) -> None:
         kind = family(loaded.config.model_type)
         extractor, sample_rate = loaded.extractor, loaded.sample_rate
@@ -88,9 +89,10 @@ class HuggingFace(External):
             rate,
             offset,
             batch_seconds,
+            overlap_seconds,
         )
         self.kind, self.extractor = kind, extractor
-        self.model, self.tower = loaded.model, tower
+        self.model, self.tower, self.spread = loaded.model, tower, loaded.spread
         self.method = method or kind.method
         self.accepted = tuple(inspect.signature(self._call()).parameters)
         wanted: Any = kind.layers if layers is None else layers
@@ -221,6 +223,7 @@ def load_huggingface(
     model_class: str | None = None,
     trust_remote_code: bool = False,
     dtype: str = "float32",
+    device_map: str | dict[str, int | str] | None = None,
     sample_rate: int | None = None,
     name: str | None = None,
     source: str = "",
@@ -241,7 +244,9 @@ def load_huggingface(
     trust_remote_code : bool
         Run code that comes with the model; of the hub only with a revision.
     dtype : str
-        Of the weights: ``float32``, ``bfloat16`` or ``float16``.
+        Of the weights: ``float32``, ``bfloat16`` or ``float16``; features are float32.
+    device_map : str or dict, optional
+        Such as ``auto``: parts of the model on several devices, which needs accelerate.
     sample_rate : int, optional
         Hz, where the model has no feature extractor.
     source, licence : str
@@ -253,6 +258,6 @@ def load_huggingface(
     """
     if not verified:
         log.warning("%s was never tried here: check its id, layers and licence", path)
-    loaded = load(path, revision, model_class, trust_remote_code, dtype, sample_rate)
+    loaded = load(path, revision, model_class, trust_remote_code, dtype, sample_rate, device_map)
     name = name or path.rstrip("/").rpartition("/")[2].lower()
     return HuggingFace(loaded, name, **settings)

@@ -7,46 +7,91 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+import torch
 from torch import Tensor, nn
 
+from models.encoder import Frames
 from models.external.clock import Clock
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a clip that is encoded at once, and the frames of each layer that it gives."""
+    """A part of a clip that is encoded at once, and the frames of each layer that it gives.
+
+    ``skip`` frames at its beginning are given by the piece before it.
+    """
 
     clip: int
     audio: Tensor
     frames: Mapping[str, int]
+    skip: Mapping[str, int]
 
 
 def pieces(
-    clip: int, audio: Tensor, clocks: Mapping[str, Clock], shortest: int, longest: int | None
+    clip: int,
+    audio: Tensor,
+    clocks: Mapping[str, Clock],
+    shortest: int,
+    longest: int | None,
+    overlap: int = 0,
 ) -> Iterator[Piece]:
     """A clip as one piece, or where it is longer than ``longest`` samples as several.
 
-    Pieces start a stride apart, and each but the last gives the frames of one stride, so that
-    frames are as far apart across pieces as within one. What is shorter than ``shortest`` samples
-    is padded with silence.
+    Pieces start a stride apart, a multiple of every hop, so that frames are as far apart across
+    pieces as within one. Pieces share ``overlap`` samples or a little more; a frame in them is
+    given by the piece that has more audio on the nearer side of it, that is, up to the middle of
+    the overlap by the earlier. Without overlap each gives the frames of one stride. What is
+    shorter than ``shortest`` samples is padded with silence.
     """
     if longest is None or len(audio) <= longest:
         frames = {layer: max(1, clock.at_once(len(audio))) for layer, clock in clocks.items()}
-        yield Piece(clip, _padded(audio, shortest), frames)
+        yield Piece(clip, _padded(audio, shortest), frames, dict.fromkeys(clocks, 0))
         return
-    step = stride(clocks, longest)
-    given = dict.fromkeys(clocks, 0)
+    step = stride(clocks, longest - overlap)
+    reach, given = longest if overlap else step, dict.fromkeys(clocks, 0)
     for first in range(0, len(audio), step):
-        last = first + step >= len(audio)
-        frames = {}
+        last = first + reach >= len(audio)
+        frames, skip = {}, {}
         for layer, clock in clocks.items():
-            left = clock.frames(len(audio)) - given[layer] if clock.hop else 1
-            own = int(step / clock.hop) if clock.hop else 1
-            frames[layer] = left if last else min(own, left)
-            given[layer] += frames[layer]
+            frames[layer], skip[layer] = 1, 0
+            if clock.hop:
+                before, every = int(first / clock.hop), clock.frames(len(audio))
+                until = every if last else before + _until(clock, step, longest, overlap)
+                skip[layer] = given[layer] - before
+                frames[layer] = min(until, every) - given[layer]
+                given[layer] += frames[layer]
         part = audio[first : first + longest]
         if len(part) >= shortest or any(frames[k] > 0 for k, clock in clocks.items() if clock.hop):
-            yield Piece(clip, _padded(part, shortest), frames)
+            yield Piece(clip, _padded(part, shortest), frames, skip)
+        if last:
+            return
+
+
+def _until(clock: Clock, step: int, longest: int, overlap: int) -> int:
+    """Frames from the beginning of a piece to the middle of what it shares with the next."""
+    assert clock.hop
+    if not overlap:
+        return int(step / clock.hop)
+    middle = Fraction(step + longest, 2)
+    before = math.ceil((middle - clock.centre) / clock.hop)  # whose centre is before the middle
+    return min(max(before, int(step / clock.hop)), clock.at_once(longest))
+
+
+def joined(clips: list[list[Tensor]], clock: Clock, sample_rate: int, rate: float | None) -> Frames:
+    """Frames of a layer of every clip, from those (frames, dim) of its pieces.
+
+    ``rate`` in Hz is given out instead of what was counted. Without a hop pieces of a long clip
+    stand for it together.
+    """
+    whole = [torch.cat(pieces) for pieces in clips]
+    if clock.hop is None:
+        whole = [frames.mean(0, keepdim=True) for frames in whole]
+    count = torch.tensor([len(frames) for frames in whole], device=whole[0].device)
+    values = nn.utils.rnn.pad_sequence(whole, batch_first=True)
+    if clock.hop is None:
+        return Frames(values, count, rate=1.0, offset=0.5)
+    offset = max(0.0, float(clock.centre / sample_rate))
+    return Frames(values, count, rate or float(sample_rate / clock.hop), offset)
 
 
 def stride(clocks: Mapping[str, Clock], longest: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pickle
 import shutil
@@ -18,11 +19,12 @@ from evaluation.identity import identity
 from evaluation.selfcheck import self_check
 from launch import CONF
 from models.encoder import Encoder
+from models.external import hub
 from models.external.controls import permuted, random
 from models.external.huggingface import HuggingFace, load_huggingface
 from tests.models.tiny_transformers import TINY, save_tiny
 
-pytest.importorskip("transformers", reason="transformers is not installed")
+AutoModel = pytest.importorskip("transformers", reason="transformers is not installed").AutoModel
 
 SECONDS = (1.07, 1.98)
 FIFTY = (50.0, (53, 98))
@@ -246,6 +248,41 @@ def test_long_clips_are_joined_from_pieces(saved: Callable[[str], Path]) -> None
     assert torch.equal(one.lengths, other.lengths)
     inside = (one.values - other.values)[0, 5:80].abs().max() / one.values.abs().max()
     assert inside < 0.2
+
+
+def test_features_of_half_precision_are_given_in_single(saved: Callable[[str], Path]) -> None:
+    folder = str(saved("Wav2Vec2Model stable"))
+    audio, lengths = clips(16_000, (1.0,))
+    encoder = load_huggingface(folder, dtype="bfloat16")
+    found = encoder.encode(audio, lengths)["hidden_states[2]"].values
+    assert next(encoder.model.parameters()).dtype == torch.bfloat16
+    assert found.dtype == torch.float32
+    single = load_huggingface(folder).encode(audio, lengths)["hidden_states[2]"].values
+    assert (found - single).abs().max() / single.abs().max() < 0.1
+
+
+def test_a_model_on_several_devices_is_not_moved(
+    saved: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, asked = str(saved("HubertModel")), {}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="device_map=auto needs the package accelerate"):
+        load_huggingface(folder, device_map="auto")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+
+    class Spread:
+        @staticmethod
+        def from_pretrained(path: str, device_map: Any, **options: Any) -> Any:
+            asked["device_map"] = device_map
+            return AutoModel.from_pretrained(path, **options)
+
+    monkeypatch.setattr(hub, "_class", lambda *given: Spread)
+    encoder = load_huggingface(folder, device_map={"": "cpu"})
+    assert asked == {"device_map": {"": "cpu"}}
+    assert encoder.to("meta") is encoder
+    assert encoder.device == torch.device("cpu")
+    monkeypatch.undo()
+    assert load_huggingface(folder).to("meta").device == torch.device("meta")
 
 
 def test_silence_and_a_single_sample(saved: Callable[[str], Path]) -> None:

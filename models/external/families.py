@@ -79,6 +79,7 @@ FAMILIES: dict[str, Family] = {
         },
         mask="padding_mask",
     ),
+    "granite_speech": Family("encoder", layers={"layers.*": "btd"}, mask=None),
     "moonshine": Family("encoder"),
     "speech_to_text": Family("encoder"),
     # Two frames of 25 ms, 10 ms apart, are one: padding to an even number of them is on one side.

@@ -190,7 +190,10 @@ class HuggingFace(External):
         masked = self.kind.mask and (padded or self.kind.masked or self.kind.packed)
         if masked and "return_attention_mask" in parameters:
             asked["return_attention_mask"] = True
-        made = dict(self.extractor([clip.cpu().numpy() for clip in clips], **asked))
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+            asked = {key: value for key, value in asked.items() if key in parameters}
+        found = self.extractor([clip.cpu().numpy() for clip in clips], **asked)
+        made = {key: value for key, value in found.items() if isinstance(value, Tensor)}
         for i, clip in enumerate(clips):  # some divide silence by its deviation
             if not clip.any():
                 for values in filter(torch.is_floating_point, made.values()):

@@ -80,6 +80,7 @@ EXPECTED: dict[str, tuple[str, list[tuple[float, tuple[int, int]]]]] = {
     "ParakeetEncoder": ("padded", [(12.5, (14, 25))] * 3),
     "MoonshineModel": ("equal", [(16_000 / 384, (43, 81))] * 3),
     "Speech2TextModel": ("equal", [(25.0, (27, 49))] * 3),
+    "GraniteSpeechForConditionalGeneration": ("equal", [(50.0, (54, 99))] * 2),
 }
 """By class: whether clips may be padded, and rate and frame counts of every layer."""
 

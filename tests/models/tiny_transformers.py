@@ -81,6 +81,21 @@ def _clap() -> Any:
     return named_class("ClapModel")(config)
 
 
+def _granite() -> Any:
+    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 20}
+    text |= {"num_key_value_heads": 2, "intermediate_size": 16}
+    audio = {"num_layers": 2, "hidden_dim": 32, "num_heads": 2}
+    joint = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    joint |= {"intermediate_size": 16, "encoder_hidden_size": 32}
+    config = named_class("GraniteSpeechConfig")(
+        text_config=text,
+        encoder_config=audio,
+        projector_config=joint,
+        has_lora_adapter=False,
+    )
+    return named_class("GraniteSpeechForConditionalGeneration")(config)
+
+
 OMNI = "transformers.models.qwen2_5_omni.modeling_qwen2_5_omni"
 STEP: dict[str, Any] = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 1}
 STEP |= {"encoder_attention_heads": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 16}
@@ -258,6 +273,10 @@ TINY: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
             },
         ),
         wave,
+    ),
+    "GraniteSpeechForConditionalGeneration": (
+        _granite,
+        lambda: named_class("GraniteSpeechFeatureExtractor")(),
     ),
     "Speech2TextModel": (
         lambda: _model(

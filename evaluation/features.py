@@ -13,6 +13,7 @@ from rich.progress import Progress
 from torch import Tensor, distributed
 
 from datamodules.stimuli import StimulusSet
+from evaluation.memory import Halving
 from evaluation.pooling import (
     FRAMES,
     Allocate,
@@ -41,8 +42,8 @@ def extract(
 
     Stimuli are sorted by length and batched up to ``batch_seconds`` of padded audio, the same
     batches whatever the number of processes: each rank encodes its share, and all ranks return
-    the whole. Vectors go into one array a pooling and layer, made by ``allocate``, so that no
-    more than these and one batch are held.
+    the whole. A batch that is too much for the memory is halved. Vectors go into one array a
+    pooling and layer, made by ``allocate``, so that no more than these and one batch are held.
 
     Returns
     -------
@@ -115,9 +116,12 @@ def _encode_share(
     mine = list(_batches(lengths, batch_seconds * rate))[rank::world]
     # Short sounds come first: only their seconds, not their number, tell how much is left.
     seconds = [sum(lengths[i] for i in indices) / rate for indices in mine]
+    collect = Halving(
+        lambda some: collected.add(some, _encode(encoder, stimuli, some, device)), lengths
+    )
     with counted(progress, f"Encoding {stimuli.name} (s)", math.ceil(sum(seconds))) as advance:
         for indices, heard in zip(mine, seconds, strict=True):
-            collected.add(indices, _encode(encoder, stimuli, indices, device))
+            collect(indices)
             advance(heard)
 
 

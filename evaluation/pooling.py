@@ -132,9 +132,15 @@ class Collected:
         self._mine: list[int] = []
 
     def add(self, indices: list[int], frames: dict[str, Frames]) -> None:
-        """Pool the frames of one batch of stimuli, and keep what comes out."""
-        for pooling in self.poolings:
-            pooled = {layer: pool(frames[layer], pooling) for layer in self.layers}
+        """Pool the frames of one batch of stimuli, and keep what comes out.
+
+        Nothing is kept before all is pooled: a batch that is too much for the memory comes again.
+        """
+        ways = {
+            pooling: {layer: pool(frames[layer], pooling) for layer in self.layers}
+            for pooling in self.poolings
+        }
+        for pooling, pooled in ways.items():
             for layer, feature in pooled.items():
                 self._check(layer, indices, feature.values)
                 if pooling not in FRAMES:

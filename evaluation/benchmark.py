@@ -7,10 +7,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from datamodules.stimuli import StimulusSet
 from evaluation.features import Features, Pooling
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class Probing(Benchmark, Protocol):
         ...
 
 
-def append_rows(path: Path, rows: Iterable[Score | Failure]) -> None:
+def append_rows(path: Path, rows: Iterable[DataclassInstance]) -> None:
     """Append rows to a jsonl file, one a line; what a killed run left torn is taken away."""
     with path.open("a+b") as file:
         file.seek(max(0, file.tell() - 1))
@@ -110,21 +113,25 @@ def append_rows(path: Path, rows: Iterable[Score | Failure]) -> None:
             file.seek(0)
             file.truncate(file.read().rfind(b"\n") + 1)
     with path.open("a") as file:
-        for row in rows:
-            file.write(json.dumps(asdict(row)) + "\n")
+        file.write("".join(json.dumps(asdict(row)) + "\n" for row in rows))
 
 
 def read_scores(path: Path) -> list[Score]:
     """Rows of a ``scores.jsonl``; a torn last line (a killed run) is left out."""
     names = {field.name for field in fields(Score)}
+    lines = read_lines(path)
+    return [Score(**{key: row[key] for key in row if key in names}) for row in lines]
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Rows of any jsonl file of ours as mappings; a torn last line is left out."""
     rows = []
     lines = path.read_text().splitlines()
     for number, line in enumerate(lines):
         try:
-            row = json.loads(line)
+            rows.append(json.loads(line))
         except json.JSONDecodeError as error:
             if number == len(lines) - 1:
                 break
             raise ValueError(f"{path} line {number + 1} is not JSON: {error}") from error
-        rows.append(Score(**{key: value for key, value in row.items() if key in names}))
     return rows

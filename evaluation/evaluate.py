@@ -7,7 +7,7 @@ import logging
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -50,6 +50,8 @@ def evaluate(
     on_error: str = "continue",
     progress: bool = False,
     cache: FeatureCache | None = None,
+    batch_seconds: float = 64.0,
+    on_part: Callable[[Evaluation], object] | None = None,
 ) -> Evaluation:
     """Score an encoder on benchmarks.
 
@@ -68,28 +70,40 @@ def evaluate(
         A benchmark that fails becomes a Failure, or its error is raised on every rank.
     cache : FeatureCache, optional
         Where pooled features are kept between examinations; scores are the same with and without.
+    batch_seconds : float
+        Padded audio that is encoded at once.
+    on_part : callable, optional
+        Is given the rows and failures of every set of stimuli as soon as they are there, on every
+        rank.
     """
     if on_error not in ("continue", "raise"):
         raise ValueError(f"on_error is {on_error!r}, expected 'continue' or 'raise'")
     start = time.perf_counter()
     mark = fingerprint(encoder)
     make = partial(extract, encoder) if cache is None else cache.of(encoder)
+    make = partial(make, batch_seconds=batch_seconds)
     result = Evaluation()
+
+    def add(scores: list[Score], failures: list[Failure]) -> None:
+        result.scores += scores
+        result.failures += failures
+        if on_part is not None:
+            on_part(Evaluation(scores, failures))
+
     with _eval_mode(encoder), torch.inference_mode(), _bar(progress) as bar:
         groups, unreadable = _by_stimuli(benchmarks, bar)
-        result.failures += [Failure(name, why, encoder.name, step) for name, why in unreadable]
+        add([], [Failure(name, why, encoder.name, step) for name, why in unreadable])
         if unreadable and on_error == "raise":
             raise RuntimeError(": ".join(unreadable[0]))
         for group in groups:
             late = max(gather_objects(time.perf_counter() - start))
             if time_budget is not None and late > time_budget:
                 reason = f"left out: the time budget of {time_budget:.0f} s was used up"
-                result.failures += [Failure(b.name, reason, encoder.name, step) for b in group]
+                add([], [Failure(b.name, reason, encoder.name, step) for b in group])
                 continue
             rows, failures, encoding = _score_group(encoder, group, step, device, bar, make)
             result.encoding_seconds += encoding
-            result.scores += [replace(r, encoder=encoder.name, fingerprint=mark) for r in rows]
-            result.failures += failures
+            add([replace(r, encoder=encoder.name, fingerprint=mark) for r in rows], failures)
             if failures and on_error == "raise":
                 raise RuntimeError(f"{failures[0].benchmark}: {failures[0].error}")
     result.seconds = time.perf_counter() - start

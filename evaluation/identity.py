@@ -69,6 +69,14 @@ def identity(encoder: Encoder) -> str:
     return description.digest.hexdigest()
 
 
+def described(*values: object) -> str:
+    """SHA-256 over all that can be told of some values; what cannot be hashed is passed over."""
+    description = _Description(forgiving=True)
+    for number, value in enumerate(values):
+        description.add(value, str(number))
+    return description.digest.hexdigest()
+
+
 @cache
 def _code() -> str:
     digest = hashlib.sha256()

@@ -1,0 +1,124 @@
+"""What is scored in a folder already, so that nothing is scored twice."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from evaluation.benchmark import Benchmark, Failure, append_rows, read_lines, read_scores
+from evaluation.evaluate import Evaluation, fingerprint
+from evaluation.identity import UnknownIdentityError, described, identity
+from models.encoder import Encoder, StoredFeatures
+
+log = logging.getLogger(__name__)
+
+SCORES, SCORED = "scores.jsonl", "scored.jsonl"
+WITHOUT_EFFECT = frozenset({"name", "path", "revision", "source", "licence", "verified"})
+"""Settings of an encoder that change no feature, or that the hash of its weights has."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """One line of ``scored.jsonl``: a benchmark of which all is written, and a hash of settings."""
+
+    benchmark: str
+    settings: str
+    encoder: str
+    fingerprint: str
+
+
+class Scored:
+    """Scores of one encoder in a folder, and which benchmarks need not be scored again.
+
+    A benchmark is passed over where the folder has scores of the same encoder (name and
+    fingerprint) that were made with the same settings: those of the encoder, those and the data of
+    the benchmark as it was built, its code, and ``others``. Sounds are known by their names alone.
+    What failed, or lacks its controls, is scored again.
+
+    Parameters
+    ----------
+    folder : Path
+        Is made.
+    encoder
+        If nothing tells what its features depend on, nothing is passed over.
+    settings : mapping
+        Of the encoder, as configured; some, such as its path, do not count.
+    others : object
+        Plain values on which scores or what is written beside them depend.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        encoder: Encoder | StoredFeatures,
+        settings: Mapping[str, Any],
+        others: object = None,
+    ) -> None:
+        self.folder, self.name = folder, encoder.name
+        folder.mkdir(parents=True, exist_ok=True)
+        append_rows(folder / SCORES, [])
+        self._weights = fingerprint(encoder)
+        self._known = _known(encoder, self._weights)
+        self._settings = (_counting(settings), others)
+        self._marks: dict[str, str] = {}
+
+    def rest(self, benchmarks: Iterable[Benchmark], again: bool = False) -> list[Benchmark]:
+        """Those that are to be scored: all that are not, or ``again`` all."""
+        benchmarks = list(benchmarks)
+        if self._known is None:
+            return benchmarks
+        self._marks = {b.name: described(self._known, self._settings, b) for b in benchmarks}
+        kept = self.folder / SCORED
+        lines = read_lines(kept) if kept.exists() else []
+        found = {(line["benchmark"], line["settings"]) for line in lines}
+        whole = {
+            row.benchmark
+            for row in read_scores(self.folder / SCORES)
+            if (row.encoder, row.fingerprint) == (self.name, self._weights)
+        }
+        return [
+            benchmark
+            for benchmark in benchmarks
+            if again
+            or benchmark.name not in whole
+            or (benchmark.name, self._marks[benchmark.name]) not in found
+        ]
+
+    def write(self, part: Evaluation) -> None:
+        """Append rows of scores."""
+        append_rows(self.folder / SCORES, part.scores)
+
+    def settle(self, benchmarks: Iterable[Benchmark], failures: Iterable[Failure]) -> None:
+        """Note of which benchmarks everything is written: of those that no failure names.
+
+        A failure that names no benchmark is one of all.
+        """
+        failed = {failure.benchmark for failure in failures}
+        names = [benchmark.name for benchmark in benchmarks]
+        done = [name for name in names if name in self._marks and not {name, ""} & failed]
+        rows = [Settled(name, self._marks[name], self.name, self._weights) for name in done]
+        append_rows(self.folder / SCORED, rows)
+
+
+def _known(encoder: Encoder | StoredFeatures, weights: str) -> str | None:
+    """Hash of the weights; of an encoder without weights, of its code and attributes."""
+    own = [*encoder.parameters(), *encoder.buffers()] if isinstance(encoder, nn.Module) else None
+    if own or (own is None and weights):
+        return weights
+    try:
+        return identity(encoder)  # type: ignore[arg-type]
+    except UnknownIdentityError as error:
+        log.info("%s is always scored anew: %s", encoder.name, error)
+        return None
+
+
+def _counting(settings: Any) -> Any:
+    """Settings that count, also of an encoder within another."""
+    if isinstance(settings, Mapping):
+        return {k: _counting(v) for k, v in settings.items() if k not in WITHOUT_EFFECT}
+    return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import logging
 import os
 import re
@@ -10,7 +11,7 @@ import sys
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from datetime import datetime
 from functools import partial
@@ -32,6 +33,18 @@ CONF = Path(__file__).parent / "conf"
 DESCRIPTION = ("family", "trained_on", "objective", "parameters", "hours")
 """What the yaml of an encoder says for comparisons; no class is given these."""
 
+APART = frozenset({"encoder", "benchmark", "suite", "optional", "sweep", "output_dir", "name"})
+APART |= {"again", "device", "cache", "time_budget", "batch_seconds", "check", "list"}
+APART_WHOLLY = frozenset({"paths", "logger", "hydra"})
+"""Settings that do not tell the jobs of one encoder from each other; with all that is in them."""
+
+LAUNCHERS = {
+    "joblib": "hydra-joblib-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
+"""Launchers of jobs, and the packages that have them."""
+
 
 def run_folder(runs: str, name: str, ckpt_path: str | None) -> str:
     """Folder of a run: a new one, or with ``ckpt_path=last`` the newest one of that name."""
@@ -47,9 +60,36 @@ def run_folder(runs: str, name: str, ckpt_path: str | None) -> str:
     return str(runs_with_checkpoints[-1].parent.parent)
 
 
+def sweep_folder(runs: str, name: str, overrides: Iterable[str]) -> str:
+    """Folder of a sweep: ``output_dir=…`` where that is given, else always the same of a name."""
+    given = [value for key, _, value in map(_parted, overrides) if key == "output_dir"]
+    return given[-1].strip("'\"") if given else str(Path(runs) / f"sweep-{name}")
+
+
+def job_folder(encoder: str, overrides: Iterable[str]) -> str:
+    """Folder of one job in that of its sweep, the same whenever the same is asked again.
+
+    That of its encoder, with the settings that tell it from other jobs of this encoder; benchmarks,
+    which their rows name, and settings that change no score do not.
+    """
+    parts = sorted(map(_parted, overrides))
+    own = [p for p in parts if p[0] not in APART and p[0].split(".")[0] not in APART_WHOLLY]
+    if not own:
+        return encoder
+    mark = hashlib.sha256(repr(own).encode()).hexdigest()[:8]
+    shown = ",".join(f"{re.split('[.@]', key)[-1]}={Path(value).name}" for key, _, value in own)
+    return f"{encoder},{re.sub('[^A-Za-z0-9_.,=+-]+', '', shown)[:60]},{mark}"
+
+
+def _parted(override: str) -> tuple[str, str, str]:
+    return override.lstrip("+").partition("=")
+
+
 def register_resolvers() -> None:
-    """Make ``${run_folder:…}`` known to the configs."""
+    """Make ``${run_folder:…}`` and the folders of sweeps known to the configs."""
     OmegaConf.register_new_resolver("run_folder", run_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
+    OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
 
 
 def launch(main: Callable[[], None]) -> None:
@@ -121,6 +161,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _unknown_option(option: str) -> str:
     """Name the options of a config group that are nearest to one that does not exist."""
+    if plugin := LAUNCHERS.get(option.removeprefix("hydra/launcher/")):
+        return f"{option} is of a plugin: pip install {plugin} (docs/encoders.md, Many encoders)"
     group, pattern = option.rpartition("/")[0], "[!_]*.yaml"
     top = option.split("/")[0]
     if not any((CONF / top).glob(pattern)):  # benchmark: its options lie in folders

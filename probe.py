@@ -23,23 +23,32 @@ from evaluation.contrast import contrasts
 from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.findings import write_findings
+from evaluation.scored import Scored
 from evaluation.selfcheck import self_check
-from launch import build, build_benchmarks, build_loggers, explain, guarded, launch
+from launch import build, build_benchmarks, build_loggers, explain, guarded, launch, resolved
 from reporting.downstream import global_keys
 from reporting.profiles import write_profiles
 from reporting.selfcheck import print_findings
 from reporting.tables import log_keys, score_table
 from reporting.terminal import print_scores, print_tasks
+from sweep import Examined, in_sweep, reported, run_job
 
 log = logging.getLogger(__name__)
 
 
 def probe(cfg: DictConfig) -> None:
     """Score one encoder on the benchmarks of the config; exit code 1 if anything failed."""
+    if examine(cfg).failures:
+        sys.exit(1)
+
+
+def examine(cfg: DictConfig) -> Examined:
+    """Score one encoder on those benchmarks of the config that its folder has no scores of."""
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     benchmarks, failures = build_benchmarks(cfg)
     result, controls = Evaluation(failures=failures), Evaluation()
+    skipped: set[str] = set()
     cache = FeatureCache(cfg.cache) if cfg.cache else None
     try:
         device = _device(cfg.device)
@@ -47,18 +56,30 @@ def probe(cfg: DictConfig) -> None:
     except Exception as error:
         result.failures.append(Failure("", explain(error), cfg.name))
     else:
-        wanted: list[Benchmark] = [*benchmarks.values()]
+        beside = [resolved(cfg[key]) for key in ("reference", "controls") if cfg.get(key)]
+        scored = Scored(folder, encoder, resolved(cfg.encoder), beside)
+        rest = scored.rest(benchmarks.values(), cfg.again)
+        skipped = set(benchmarks) - {benchmark.name for benchmark in rest}
+        if skipped:
+            names = ", ".join(sorted(skipped))
+            log.info("scored before and skipped: %s; again=true scores them anew", names)
+        wanted: list[Benchmark] = [*rest]
         try:
-            if "reference" in cfg:
-                wanted += contrasts(wanted, _moved(build(cfg.reference), device), device, cache)
+            if "reference" in cfg and rest:
+                wanted += contrasts(rest, _moved(build(cfg.reference), device), device, cache)
         except Exception as error:
             result.failures.append(Failure("", explain(error), "reference"))
         step = getattr(encoder, "step", None)
-        done = evaluate(encoder, wanted, step, device, cfg.time_budget, progress=True, cache=cache)
+        options = {"progress": True, "cache": cache, "batch_seconds": cfg.batch_seconds}
+        done = evaluate(
+            encoder, wanted, step, device, cfg.time_budget, on_part=scored.write, **options
+        )
         result.scores += done.scores
         result.failures += done.failures
-        controls = _controls(cfg, encoder, wanted, device, cache)
-    append_rows(folder / "scores.jsonl", result.scores)
+        if rest:
+            controls = _controls(cfg, encoder, wanted, device, options)
+        scored.settle(rest, [*result.failures, *controls.failures])
+    append_rows(folder / "scores.jsonl", [])  # is there whatever fails
     append_rows(folder / "controls.jsonl", controls.scores)
     append_rows(folder / "failures.jsonl", [*result.failures, *controls.failures])
     print_scores(score_table(result.scores), [*result.failures, *controls.failures])
@@ -66,20 +87,27 @@ def probe(cfg: DictConfig) -> None:
     write_profiles(score_table(result.scores), folder / "figures")
     _log(cfg, result)
     log.info("scores are in %s", folder / "scores.jsonl")
-    if result.failures or controls.failures:
-        sys.exit(1)
+    new = {row.benchmark for row in result.scores}
+    return Examined(sorted(new), sorted(skipped), [*result.failures, *controls.failures])
 
 
 def check(cfg: DictConfig) -> None:
     """Show whether the encoder keeps its promises; exit code 1 if it does not."""
+    if checked(cfg).failures:
+        sys.exit(1)
+
+
+def checked(cfg: DictConfig) -> Examined:
+    """Show whether the encoder keeps its promises."""
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     device = _device(cfg.device)
     encoder = _moved(build(cfg.encoder), device)
     findings = self_check(encoder, device)
     write_findings(folder / "selfcheck.jsonl", findings)
-    if print_findings(encoder.name, findings):
-        sys.exit(1)
+    bad = print_findings(encoder.name, findings)
+    said = [f"{row['check']} {row['layer']}: {row['found']}" for row in bad]
+    return Examined(["selfcheck"], failures=[Failure("selfcheck", text) for text in said])
 
 
 def _controls(
@@ -87,12 +115,12 @@ def _controls(
     encoder: Any,
     benchmarks: list[Benchmark],
     device: torch.device,
-    cache: FeatureCache | None,
+    options: dict[str, Any],
 ) -> Evaluation:
     if not cfg.get("controls"):
         return Evaluation()
     encoders, copies = build(cfg.controls.encoders), build(cfg.controls.copies)
-    return control_scores(encoder, benchmarks, encoders, copies, device, progress=True, cache=cache)
+    return control_scores(encoder, benchmarks, encoders, copies, device, **options)
 
 
 def _log(cfg: DictConfig, result: Evaluation) -> None:
@@ -121,8 +149,12 @@ def _device(name: str) -> torch.device:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")
 def main(cfg: DictConfig) -> None:
-    guarded(show if cfg.list else check if cfg.check else probe, cfg)
+    if in_sweep():
+        run_job(checked if cfg.check else examine, cfg)
+    else:
+        guarded(show if cfg.list else check if cfg.check else probe, cfg)
 
 
 if __name__ == "__main__":
-    launch(main)
+    with reported():
+        launch(main)

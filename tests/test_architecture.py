@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("alignment", "models", "datamodules", "evaluation", "reporting", "callbacks")
-SCRIPTS = ("train", "probe", "launch", "catalogue")
+SCRIPTS = ("train", "probe", "launch", "catalogue", "sweep")
 TOP = ("evaluation", "reporting", "callbacks", "launch", "models.checkpoint")
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -23,9 +23,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "reporting": ("alignment.inference", "reporting"),
     "callbacks": TOP,
     "train": TOP,
-    "probe": (*TOP, "catalogue"),
+    "probe": (*TOP, "catalogue", "sweep"),
     "launch": TOP,
     "catalogue": TOP,
+    "sweep": TOP,
 }
 FORBIDDEN = {"models": ("models.external",)}
 

@@ -65,10 +65,8 @@ def test_rows_of_a_second_examination_are_appended(tmp_path: Path) -> None:
     only = "benchmark=[probe/simulated_vowel]"
     small = "+benchmark.probe.simulated_vowel.task.n_sounds=64"
     for _ in range(2):
-        cfg = composed(
-            tmp_path / "runs", only, small, "name=x", f"output_dir='{tmp_path}'", config="probe"
-        )
-        probe(cfg)
+        own = ["name=x", f"output_dir='{tmp_path}'", "again=true"]
+        probe(composed(tmp_path / "runs", only, small, *own, config="probe"))
     found = values(tmp_path)
     half = len(found) // 2
     assert len([row for row in found if not row[3]]) == 4
@@ -86,7 +84,7 @@ def test_the_same_encoder_hears_the_same_sounds_once(
     assert found[: len(found) // 2] == found[len(found) // 2 :]
     for change in ("encoder.bands=33", "cache=null"):
         with pytest.raises(SystemExit):
-            probe(config(tmp_path, *only, change))
+            probe(config(tmp_path, *only, change, "again=true"))
     assert values(tmp_path) == found
 
 

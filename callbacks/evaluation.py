@@ -11,16 +11,19 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.seed import isolate_rng
 
+from callbacks.display import (
+    cost_keys,
+    log_score_table,
+    log_step,
+    score_keys,
+    show_profiles,
+    show_trajectory,
+)
 from callbacks.schedule import Schedule
 from evaluation.benchmark import Benchmark, Extensible, Failure, Score, append_rows
 from evaluation.evaluate import Encoder, Evaluation, evaluate
-from reporting.downstream import global_keys
-from reporting.figures import layer_step_png, trajectory_figure, write_report
-from reporting.profiles import write_profiles
-from reporting.tables import log_keys, score_table
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +119,7 @@ class EvaluationCallback(pl.Callback):
             return
         benchmarks = self.benchmarks
         if self.full_at_end and step == int(trainer.estimated_stepping_batches):
-            benchmarks = [b.in_full() if isinstance(b, Extensible) else b for b in benchmarks]
+            benchmarks = full_forms(benchmarks)
         result = self._examine(trainer, pl_module, pl_module, step, benchmarks)  # type: ignore[arg-type]
         self.visited.append(step)
         self.scores += result.scores
@@ -128,13 +131,13 @@ class EvaluationCallback(pl.Callback):
             append_rows(self.folder / "scores.jsonl", result.scores)
             append_rows(self.folder / "failures.jsonl", result.failures)
             self._report(trainer, keys, step)
-            self._log_profiles(trainer, result, step)
+            show_profiles(trainer.loggers, self.folder, step, result.scores, self.benchmarks)
 
     def _examine_baselines(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for encoder in self.baselines:
             if isinstance(encoder, torch.nn.Module):
                 encoder.to(pl_module.device)
-            suited = [b for b in self.benchmarks if _suits(encoder, b)]
+            suited = [b for b in self.benchmarks if suits(encoder, b)]
             result = self._examine(trainer, pl_module, encoder, None, suited)
             self.baseline_scores += result.scores
             self.failures += result.failures
@@ -162,39 +165,15 @@ class EvaluationCallback(pl.Callback):
     # ---- what is shown -----------------------------------------------------------------------
 
     def _keys(self, result: Evaluation) -> dict[str, float]:
-        table = score_table(result.scores)
-        keys = log_keys(table) | global_keys(table)
         wall = max(time.perf_counter() - self._begun, 1e-9)
-        return {
-            **keys,
-            "eval/seconds": result.seconds,
-            "eval/scoring_seconds": result.seconds - result.encoding_seconds,
-            "eval/share_of_wall_time": min(1.0, self._spent / wall),
-            "eval/failed": float(len(result.failures)),
-        }
+        share = {"eval/share_of_wall_time": min(1.0, self._spent / wall)}
+        return score_keys(result.scores) | cost_keys(result) | share
 
     def _report(self, trainer: pl.Trainer, keys: dict[str, float], step: int) -> None:
         hours = hours_per_step(trainer)
-        for logger in trainer.loggers:
-            logger.log_metrics({**keys, "train/hours": step * hours}, step)
-        scores = score_table(self.scores)
-        floor = score_table(self.baseline_scores) if self.baseline_scores else None
-        write_report(scores, self.folder, self.title, hours, self.failures, baselines=floor)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger) and len(scores):
-                _log_media(logger, scores, self.folder, hours, step)
-
-    def _log_profiles(self, trainer: pl.Trainer, result: Evaluation, step: int) -> None:
-        """Figures of the newest examination, of benchmarks that no single curve shows."""
-        in_time = {b.name for b in self.benchmarks if getattr(b, "in_time", False)}
-        rows = [row for row in result.scores if row.benchmark in in_time]
-        figures = write_profiles(score_table(rows), self.folder / "figures")
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                import wandb
-
-                media = {f"figures/{path.stem}": wandb.Image(str(path)) for path in figures}
-                logger.log_metrics(media, step)  # type: ignore[arg-type]
+        log_step(trainer.loggers, keys, step, hours)
+        rows = (self.scores, self.baseline_scores, self.failures)
+        show_trajectory(trainer.loggers, self.folder, self.title, step, *rows, hours)
 
     def _rewrite_rows(self) -> None:
         """Rows on disk become those of the checkpoint: later ones will be computed again."""
@@ -211,15 +190,8 @@ class EvaluationCallback(pl.Callback):
             draft.replace(self.folder / name)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.scores or not trainer.is_global_zero:
-            return
-        import wandb
-
-        table = score_table(self.scores)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                rows = wandb.Table(dataframe=table)
-                logger.log_metrics({"scores": rows}, trainer.global_step)  # type: ignore[dict-item]
+        if self.scores and trainer.is_global_zero:
+            log_score_table(trainer.loggers, self.scores, trainer.global_step)
 
 
 def hours_per_step(trainer: pl.Trainer) -> float:
@@ -228,21 +200,12 @@ def hours_per_step(trainer: pl.Trainer) -> float:
     return float(per_batch) * trainer.world_size * trainer.accumulate_grad_batches
 
 
-def _log_media(
-    logger: WandbLogger, scores: Any, folder: Path, hours: float | None, step: int
-) -> None:
-    import wandb
-
-    layers = folder / "layers.png"
-    layer_step_png(scores, layers)
-    media = {
-        "figures/trajectory": wandb.Plotly(trajectory_figure(scores, hours_per_step=hours)),
-        "figures/layers": wandb.Image(str(layers)),
-    }
-    logger.log_metrics(media, step)  # type: ignore[arg-type]
+def full_forms(benchmarks: Sequence[Benchmark]) -> list[Benchmark]:
+    """The full form of the benchmarks that have one, the others as they are."""
+    return [b.in_full() if isinstance(b, Extensible) else b for b in benchmarks]
 
 
-def _suits(baseline: Encoder, benchmark: Benchmark) -> bool:
+def suits(baseline: Encoder, benchmark: Benchmark) -> bool:
     """Baselines that say whether they are ``in_time`` take the benchmarks that say the same."""
     wanted = getattr(baseline, "in_time", None)
     return wanted is None or wanted == getattr(benchmark, "in_time", False)

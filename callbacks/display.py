@@ -1,0 +1,102 @@
+"""What a run shows of its scores: keys for the loggers, the page, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger, WandbLogger
+
+from evaluation.benchmark import Benchmark, Failure, Score
+from evaluation.evaluate import Evaluation
+from reporting.downstream import global_keys
+from reporting.figures import layer_step_png, trajectory_figure, write_report
+from reporting.profiles import write_profiles
+from reporting.tables import log_keys, score_table
+
+
+def score_keys(rows: Iterable[Score]) -> dict[str, float]:
+    """Headlines of one step, as loggers are given them."""
+    table = score_table(rows)
+    return log_keys(table) | global_keys(table)
+
+
+def cost_keys(result: Evaluation) -> dict[str, float]:
+    """What one examination took."""
+    return {
+        "eval/seconds": result.seconds,
+        "eval/scoring_seconds": result.seconds - result.encoding_seconds,
+        "eval/failed": float(len(result.failures)),
+    }
+
+
+def log_step(
+    loggers: Sequence[Logger], keys: dict[str, float], step: int, hours_per_step: float | None
+) -> None:
+    """Give the loggers the keys of one step, and the hours of audio until then."""
+    hours = {} if hours_per_step is None else {"train/hours": step * hours_per_step}
+    for logger in loggers:
+        logger.log_metrics({**keys, **hours}, step)
+
+
+def show_trajectory(
+    loggers: Sequence[Logger],
+    folder: Path,
+    title: str,
+    step: int,
+    scores: Sequence[Score],
+    baselines: Sequence[Score],
+    failures: Sequence[Failure],
+    hours_per_step: float | None,
+) -> None:
+    """Refresh ``trajectory.html`` and ``trajectory.png``, and the figures in W&B."""
+    table = score_table(scores)
+    floor = score_table(baselines) if baselines else None
+    write_report(table, folder, title, hours_per_step, failures, baselines=floor)
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and len(table):
+            _log_media(logger, table, folder, hours_per_step, step)
+
+
+def show_profiles(
+    loggers: Sequence[Logger],
+    folder: Path,
+    step: int,
+    scores: Iterable[Score],
+    benchmarks: Iterable[Benchmark],
+) -> None:
+    """Figures of the newest examination, of benchmarks that no single curve shows."""
+    in_time = {b.name for b in benchmarks if getattr(b, "in_time", False)}
+    rows = [row for row in scores if row.benchmark in in_time]
+    figures = write_profiles(score_table(rows), folder / "figures")
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            media = {f"figures/{path.stem}": wandb.Image(str(path)) for path in figures}
+            logger.log_metrics(media, step)  # type: ignore[arg-type]
+
+
+def log_score_table(loggers: Sequence[Logger], scores: Sequence[Score], step: int) -> None:
+    """Every row as a table, in W&B."""
+    import wandb
+
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            rows = wandb.Table(dataframe=score_table(scores))
+            logger.log_metrics({"scores": rows}, step)  # type: ignore[dict-item]
+
+
+def _log_media(
+    logger: WandbLogger, scores: Any, folder: Path, hours: float | None, step: int
+) -> None:
+    import wandb
+
+    layers = folder / "layers.png"
+    layer_step_png(scores, layers)
+    media = {
+        "figures/trajectory": wandb.Plotly(trajectory_figure(scores, hours_per_step=hours)),
+        "figures/layers": wandb.Image(str(layers)),
+    }
+    logger.log_metrics(media, step)  # type: ignore[arg-type]

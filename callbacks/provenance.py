@@ -11,12 +11,15 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from callbacks.evaluation import hours_per_step
+
 
 class Provenance(pl.Callback):
     """Write config, code revision, data fingerprint and random states into every checkpoint.
 
     They stand under ``checkpoint["entrain"]`` as plain containers, so that the file loads with
-    ``weights_only=True``.
+    ``weights_only=True``. ``last_step`` and ``hours_per_step`` tell one who watches the run when
+    it is over and how much audio a step is.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ class Provenance(pl.Callback):
             "data_fingerprint": trainer.datamodule.fingerprint,  # type: ignore[attr-defined]
             "run_id": self.run_id,
             "target_digest": pl_module.target.digest(),  # type: ignore[operator, union-attr]
+            "last_step": int(trainer.estimated_stepping_batches),
+            "hours_per_step": hours_per_step(trainer),
         }
 
     def state_dict(self) -> dict[str, Any]:

@@ -120,6 +120,17 @@ def test_evaluation_leaves_the_weights_bit_identical(finished: Path, tmp_path: P
     assert all(value.equal(without[name]) for name, value in with_scores.items())
 
 
+def test_examinations_can_be_left_to_others(tmp_path: Path) -> None:
+    changes = ["callbacks.evaluation=null", "max_steps=4", "schedule.every=4", "schedule.early=1"]
+    train(tiny(tmp_path, *changes, "+benchmark.probe.simulated_vowel.no_such_setting=1"))
+    assert not (tmp_path / "scores.jsonl").exists()
+    saved = sorted((tmp_path / "checkpoints").glob("step_*.ckpt"))
+    assert [int(path.stem.removeprefix("step_")) for path in saved] == [0, 2, 4]
+    origin = read_checkpoint(saved[0])["entrain"]
+    assert origin["last_step"] == 4
+    assert origin["hours_per_step"] == pytest.approx(4 * 1.0 / 3600)
+
+
 @pytest.mark.long
 def test_scores_of_saved_checkpoints_equal_the_logged_ones(finished: Path) -> None:
     benchmarks, _ = build_benchmarks(tiny(finished))

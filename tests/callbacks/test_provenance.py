@@ -16,7 +16,12 @@ import torch
 
 from callbacks.provenance import Provenance, git_revision
 
-TRAINER: Any = SimpleNamespace(datamodule=SimpleNamespace(fingerprint="data"))
+TRAINER: Any = SimpleNamespace(
+    datamodule=SimpleNamespace(fingerprint="data", hours_per_batch=0.5),
+    estimated_stepping_batches=100.0,
+    world_size=2,
+    accumulate_grad_batches=3,
+)
 MODULE: Any = SimpleNamespace(target=SimpleNamespace(digest=lambda: "codes"))
 
 
@@ -65,6 +70,8 @@ def test_the_origin_stands_in_the_checkpoint_as_plain_containers() -> None:
         "data_fingerprint": "data",
         "run_id": "abcd",
         "target_digest": "codes",
+        "last_step": 100,
+        "hours_per_step": 3.0,
     }
 
 

@@ -235,7 +235,7 @@ def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failur
     return benchmarks, failures
 
 
-def build_loggers(cfg: DictConfig, run_id: str) -> list[Logger]:
-    """Loggers of the config; those that wait for the run's id are given it."""
+def build_loggers(cfg: DictConfig, run_id: str, **extra: Any) -> list[Logger]:
+    """Loggers of the config; those that wait for the run's id are given it, and ``extra``."""
     loggers = [build(value) for value in (cfg.get("logger") or {}).values()]
-    return [made if isinstance(made, Logger) else made(run_id=run_id) for made in loggers]
+    return [made if isinstance(made, Logger) else made(run_id=run_id, **extra) for made in loggers]

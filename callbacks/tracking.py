@@ -12,6 +12,9 @@ from requests.utils import get_netrc_auth
 
 log = logging.getLogger(__name__)
 
+FLUSH_SECONDS = 1.0
+"""After this time what was logged stands in the file of an offline run, whatever happens."""
+
 
 def wandb_logger(
     project: str,
@@ -21,18 +24,33 @@ def wandb_logger(
     group: str | None = None,
     tags: list[str] | None = None,
     log_model: bool = False,
+    shared: bool = False,
+    beside: bool = False,
 ) -> WandbLogger:
     """A logger that never asks: online with a login, offline without.
+
+    W&B takes two writers of one run at a time in its shared mode alone, and only if both are in
+    it. In any other, the second one's points are kept offline, as a part of the same run.
 
     Parameters
     ----------
     run_id : str
         A resumed run passes the id of its checkpoint and goes on in the same W&B run.
+    shared : bool
+        Online, let others log into this run while it lasts.
+    beside : bool
+        This is the second writer of a run that ``train.py`` has begun.
     """
     mode = os.environ.get("WANDB_MODE") or ("online" if has_login() else "offline")
-    Path(save_dir).mkdir(parents=True, exist_ok=True)
+    online = any(Path(save_dir, "wandb").glob(f"run-*-{run_id}"))  # what train.py has begun
+    if mode == "online" and shared and (online or not beside):
+        mode = "shared"
+    elif mode == "online" and beside:
+        mode = "offline"
+    Path(save_dir, "wandb").mkdir(parents=True, exist_ok=True)
     if mode == "offline":
-        log.info("W&B is offline; to send this run later: wandb sync %s/wandb/*run-*", save_dir)
+        when = "when it has ended" if beside and online else "later"
+        log.info("W&B is offline; to send this run %s: wandb sync %s/wandb/*run-*", when, save_dir)
     return WandbLogger(
         project=project,
         name=name,
@@ -41,8 +59,21 @@ def wandb_logger(
         group=group,
         tags=tags or [],
         log_model=log_model,
-        resume="allow" if mode == "online" else None,
-        settings=wandb.Settings(mode=mode, silent=True, console="off"),  # type: ignore[arg-type]
+        resume=None if mode == "disabled" else "allow",  # sent later, parts follow one another
+        settings=_settings(mode, beside),
+    )
+
+
+def _settings(mode: str, beside: bool) -> wandb.Settings:
+    return wandb.Settings(
+        mode=mode,  # type: ignore[arg-type]
+        silent=True,
+        console="off",
+        x_label=("watch" if beside else "train") if mode == "shared" else None,
+        x_primary=not beside,
+        x_update_finish_state=not beside,
+        x_disable_stats=beside,  # the load of the machine is told by the first
+        x_transaction_log_flush_interval=FLUSH_SECONDS,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import wandb
@@ -48,12 +49,15 @@ def test_without_a_login_the_run_is_offline_in_its_folder(tmp_path: Path) -> Non
     assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*-abcd1234"))) == 1
 
 
+ONLINE = {"WANDB_API_KEY": "x" * 40}
+
+
 @pytest.mark.parametrize(
     ("environment", "mode", "resume"),
     [
-        ({}, "offline", None),
-        ({"WANDB_API_KEY": "x" * 40}, "online", "allow"),
-        ({"WANDB_API_KEY": "x" * 40, "WANDB_MODE": "offline"}, "offline", None),
+        ({}, "offline", "allow"),
+        (ONLINE, "online", "allow"),
+        (ONLINE | {"WANDB_MODE": "offline"}, "offline", "allow"),
         ({"WANDB_MODE": "disabled"}, "disabled", None),
     ],
 )
@@ -64,10 +68,54 @@ def test_mode_follows_login_and_environment(
     mode: str,
     resume: str | None,
 ) -> None:
+    given = settings_given(monkeypatch, tmp_path, environment)
+    assert given["settings"].mode == mode
+    assert given["settings"].x_primary
+    assert not given["settings"].x_disable_stats
+    assert (given["id"], given["resume"], given["log_model"]) == ("abcd1234", resume, False)
+
+
+@pytest.mark.parametrize(
+    ("shared", "begun", "environment", "first", "second"),
+    [
+        (False, True, ONLINE, "online", "offline"),  # two writers would lose points
+        (True, True, ONLINE, "shared", "shared"),
+        (True, False, ONLINE, "shared", "offline"),  # the first is offline: no run to share
+        (True, True, {}, "offline", "offline"),
+        (True, True, ONLINE | {"WANDB_MODE": "disabled"}, "disabled", "disabled"),
+    ],
+)
+def test_the_second_writer_of_a_run_never_gets_in_the_way_of_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    shared: bool,
+    begun: bool,
+    environment: dict[str, str],
+    first: str,
+    second: str,
+) -> None:
+    training = settings_given(monkeypatch, tmp_path, environment, shared=shared)
+    kind = "run" if begun else "offline-run"
+    (tmp_path / "wandb" / f"{kind}-20260101_000000-abcd1234").mkdir(parents=True)
+    watching = settings_given(monkeypatch, tmp_path, environment, shared=shared, beside=True)
+    assert (training["settings"].mode, watching["settings"].mode) == (first, second)
+    assert training["settings"].x_primary
+    assert not watching["settings"].x_primary
+    assert not watching["settings"].x_update_finish_state
+    assert watching["settings"].x_disable_stats
+    assert (training["settings"].x_label, watching["settings"].x_label) == (
+        "train" if first == "shared" else None,
+        "watch" if second == "shared" else None,
+    )
+
+
+def settings_given(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str, str], **changes: bool
+) -> dict[str, Any]:
+    """What Lightning's logger is given."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    given: dict[str, object] = {}
+    given: dict[str, Any] = {}
     monkeypatch.setattr("callbacks.tracking.WandbLogger", lambda **settings: given.update(settings))
-    wandb_logger("entrain", "made", tmp_path, run_id="abcd1234")
-    assert given["settings"].mode == mode  # type: ignore[attr-defined]
-    assert (given["id"], given["resume"], given["log_model"]) == ("abcd1234", resume, False)
+    wandb_logger("entrain", "made", folder, run_id="abcd1234", **changes)  # type: ignore[arg-type]
+    return given

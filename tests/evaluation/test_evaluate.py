@@ -212,3 +212,20 @@ def test_ranks_agree_on_what_is_kept(
             assert [replace(Score(**row), seconds=None) for row in rows] == alone
     assert [rank[kind]["batches"][0] for rank in ranks] == [[3, 1, 2], [1, 1]]
     assert [rank[kind]["batches"][1] for rank in ranks] == second
+
+
+def test_rows_are_given_away_as_soon_as_they_exist() -> None:
+    given: list[Evaluation] = []
+    benchmarks = [
+        MeanBenchmark("first", sounds("one")),
+        MeanBenchmark("second", sounds("two", (20, 30)), error=ValueError("no labels today")),
+        MeanBenchmark("third", sounds("two", (20, 30))),
+    ]
+    result = evaluate(ToyEncoder(), benchmarks, step=3, on_part=given.append)
+    assert [{row.benchmark for row in part.scores} for part in given if part.scores] == [
+        {"first"},
+        {"third"},
+    ]
+    assert [row for part in given for row in part.scores] == result.scores
+    assert [row for part in given for row in part.failures] == result.failures
+    assert all(row.fingerprint and row.step == 3 for row in result.scores)

@@ -32,6 +32,7 @@ from reporting.selfcheck import print_findings
 from reporting.tables import log_keys, score_table
 from reporting.terminal import print_scores, print_tasks
 from sweep import Examined, in_sweep, reported, run_job
+from watch import watch
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +152,8 @@ def _device(name: str) -> torch.device:
 def main(cfg: DictConfig) -> None:
     if in_sweep():
         run_job(checked if cfg.check else examine, cfg)
+    elif cfg.watch:
+        guarded(lambda cfg: watch(cfg, _device(cfg.device)), cfg)
     else:
         guarded(show if cfg.list else check if cfg.check else probe, cfg)
 

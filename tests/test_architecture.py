@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("alignment", "models", "datamodules", "evaluation", "reporting", "callbacks")
-SCRIPTS = ("train", "probe", "launch", "catalogue", "sweep")
+SCRIPTS = ("train", "probe", "watch", "sweep", "launch", "catalogue")
 TOP = ("evaluation", "reporting", "callbacks", "launch", "models.checkpoint")
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -23,7 +23,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "reporting": ("alignment.inference", "reporting"),
     "callbacks": TOP,
     "train": TOP,
-    "probe": (*TOP, "catalogue", "sweep"),
+    "probe": (*TOP, "catalogue", "sweep", "watch"),
+    "watch": TOP,
     "launch": TOP,
     "catalogue": TOP,
     "sweep": TOP,

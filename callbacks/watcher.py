@@ -28,6 +28,8 @@ from callbacks.tracking import FLUSH_SECONDS
 from evaluation.benchmark import Benchmark, Failure, append_rows
 from evaluation.evaluate import Encoder, Evaluation, evaluate, fingerprint
 from models.checkpoint import read_checkpoint
+from reporting.downstream import global_keys
+from reporting.tables import score_table
 
 log = logging.getLogger(__name__)
 
@@ -98,11 +100,8 @@ class Watcher:
         try:
             origin = read_checkpoint(path)["entrain"]
             encoder = self._load(path).to(self.device)
-        except FileNotFoundError:
-            self._pruned(path)
         except Exception as error:
-            text = f"{path.name}: {' '.join(str(error).split())}"
-            self._fail([Failure("", text, step=step_of(path))])
+            self._unreadable(path, error)
         else:
             self._examine(encoder, origin)
         return self.last_step is not None and step_of(path) >= self.last_step
@@ -166,10 +165,13 @@ class Watcher:
         self._fail(result.failures)
         return result
 
-    def _pruned(self, path: Path) -> None:
-        if not self.ledger.at(step_of(path)):
+    def _unreadable(self, path: Path, error: Exception) -> None:
+        text = f"{path.name}: {' '.join(str(error).split())}"
+        if not path.exists():
+            if self.ledger.at(step_of(path)):
+                return
             text = f"{path.name} was taken away before it was scored"
-            self._fail([Failure("", text, step=step_of(path))])
+        self._fail([Failure("", text, step=step_of(path))])
 
     def _fail(self, failures: Sequence[Failure]) -> None:
         self.failures += failures
@@ -187,7 +189,9 @@ class Watcher:
         if not news and not result.failures:
             return
         rows = [row for row in self.ledger.scores if row.step == step]
-        keys = score_keys(rows) | (cost_keys(result) if result.seconds else {})
+        fresh = {entry.benchmark for entry in news}
+        keys = score_keys(row for row in rows if row.benchmark in fresh)
+        keys |= global_keys(score_table(rows)) | (cost_keys(result) if result.seconds else {})
         log_step(plan.loggers, keys, step, hours)
         show_profiles(plan.loggers, self.folder, step, rows, plan.benchmarks)
         told = (self.ledger.scores, self.floor.scores, self.failures, hours)
@@ -197,5 +201,4 @@ class Watcher:
             time.sleep(2 * FLUSH_SECONDS)  # until it is on disk whatever happens
         append_rows(self.folder / "logged.jsonl", news)  # type: ignore[arg-type]
         self._logged |= set(news)
-        seconds = result.seconds
-        log.info("step %d: %d benchmarks, %.1f s", step, len(entries), seconds)
+        log.info("step %d: %d benchmarks, %.1f s", step, len(entries), result.seconds)

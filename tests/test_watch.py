@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 import wandb
 from omegaconf import DictConfig, OmegaConf
 
+import watch as watching
 from evaluation.evaluate import Evaluation
 from tests.composing import composed, tiny
 from tests.wandb_files import parts
@@ -134,6 +136,26 @@ def chosen(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     """Pretend that the command line says this."""
     names = {override.split("=")[0] for override in overrides}
     monkeypatch.setattr("watch.chosen", lambda *groups: bool(names & set(groups)))
+
+
+@pytest.mark.parametrize(
+    ("said", "groups"),
+    [
+        ([], set()),
+        (["encoder=checkpoint", "watch=runs/a/b", "watch_every=1"], set()),
+        (["suite=quick"], {"suite"}),
+        (["+benchmark.probe.mine.folds=2", "logger=[csv,wandb]"], {"benchmark", "logger"}),
+    ],
+)
+def test_what_the_command_line_names_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, said: list[str], groups: set[str]
+) -> None:
+    assert not watching.chosen("benchmark", "suite", "logger")  # outside a run of Hydra
+    running = SimpleNamespace(overrides=SimpleNamespace(task=said))
+    monkeypatch.setattr(
+        "watch.HydraConfig", SimpleNamespace(initialized=lambda: True, get=lambda: running)
+    )
+    assert {g for g in ("benchmark", "suite", "logger", "full") if watching.chosen(g)} == groups
 
 
 def test_benchmarks_are_the_runs_own_or_those_that_are_named(

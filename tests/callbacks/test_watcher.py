@@ -204,6 +204,18 @@ def test_what_cannot_be_read_is_a_failure_and_the_others_are_scored(run: Run) ->
     assert not again.failures
 
 
+def test_a_model_that_lacks_a_file_is_told_from_a_checkpoint_that_is_gone(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(path: Path) -> ToyEncoder:
+        raise FileNotFoundError("no codec weights at codec.th")
+
+    monkeypatch.setattr(run, "load", lacking)
+    run.watcher().visit(run.save(2))
+    (failure,) = run.failures()
+    assert failure["error"] == "step_00000002.ckpt: no codec weights at codec.th"
+
+
 def test_a_benchmark_that_fails_is_tried_again_by_the_next_start(run: Run) -> None:
     path, broken = run.save(2), run.benchmarks[0]
     broken.error = ValueError("no labels today")
@@ -231,6 +243,15 @@ def test_other_weights_and_other_settings_are_scored_anew(run: Run) -> None:
     assert run.benchmarks[0].given
     plain = [replace(row, seconds=None) for row in run.scores()]
     assert plain == [replace(row, seconds=None) for row in second]
+
+
+def test_benchmarks_that_join_later_are_logged_alone(run: Run) -> None:
+    path, later = run.save(2), run.benchmarks.pop()
+    run.watcher().visit(path)
+    run.benchmarks.append(later)
+    run.watcher().visit(path)
+    names = [{key for key in keys if key.startswith("probe/")} for _, keys in run.logger.given]
+    assert names == [{"probe/one/mean"}, {"probe/two/mean"}]
 
 
 def test_steps_whose_checkpoints_are_gone_are_named(run: Run) -> None:

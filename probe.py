@@ -150,10 +150,10 @@ def _device(name: str) -> torch.device:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")
 def main(cfg: DictConfig) -> None:
-    if in_sweep():
-        run_job(checked if cfg.check else examine, cfg)
-    elif cfg.watch:
+    if cfg.watch:
         guarded(lambda cfg: watch(cfg, _device(cfg.device)), cfg)
+    elif in_sweep():
+        run_job(checked if cfg.check else examine, cfg)
     else:
         guarded(show if cfg.list else check if cfg.check else probe, cfg)
 

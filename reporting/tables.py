@@ -136,7 +136,7 @@ def _best_layers(scores: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
     groups = [means[name] for name in key]
     best = means.loc[goodness(means).groupby(groups, dropna=False, sort=False).idxmax()]
     note = best["simulated"].map({True: " (simulated)", False: ""}).astype("str")
-    return best.assign(label=best["benchmark"] + note).reset_index(drop=True)
+    return best.assign(label=best["benchmark"].astype("str") + note).reset_index(drop=True)
 
 
 def headlines(scores: pd.DataFrame) -> pd.DataFrame:

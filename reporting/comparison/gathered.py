@@ -29,6 +29,12 @@ class Gathered:
     notes : list of str
         What was left out or is doubtful, one line each: duplicates, versions of benchmarks,
         unequal subjects, missing cells.
+    duplicates : DataFrame
+        Columns name, benchmark, run (whose rows are left out), kept (whose rows stay), rows and
+        difference (the largest of values; 0 where both runs agree).
+    versions : DataFrame
+        Columns benchmark (as it is called here), written (as in the rows), runs and settings
+        (those that differ from the first version's).
     """
 
     scores: pd.DataFrame
@@ -36,3 +42,5 @@ class Gathered:
     encoders: pd.DataFrame
     failures: pd.DataFrame
     notes: list[str] = field(default_factory=list)
+    duplicates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    versions: pd.DataFrame = field(default_factory=pd.DataFrame)

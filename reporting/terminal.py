@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reporting.comparison.section import Section
 from reporting.downstream import frozen_score, task_scores
 from reporting.tables import above_surrogates, as_row, headlines, number, p_text, trajectory_table
 
 WIDTH_OF_FILES = 120
 """Columns where the output is no terminal."""
+MOST_NOTES = 4
 
 
 def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> None:
@@ -124,6 +126,18 @@ def print_tasks(
             f"{whose}global score {row.z:+.2f}: mean z of {row.tasks} of the six tasks of the "
             f"reference ({row.names})"
         )
+
+
+def print_answers(sections: Iterable[Section], console: Console | None = None) -> None:
+    """Show every question of a comparison with its answer and the first of its notes."""
+    console = console or terminal()
+    for section in sections:
+        console.print(f"[bold]{escape(section.question)}[/bold] {escape(section.answer)}")
+        for note in section.notes[:MOST_NOTES]:
+            console.print(f"[dim]– {escape(note)}[/dim]", highlight=False)
+        if len(section.notes) > MOST_NOTES:
+            more = len(section.notes) - MOST_NOTES
+            console.print(f"[dim]– {more} more notes are in the report[/dim]", highlight=False)
 
 
 def _control(heads: pd.DataFrame, name: str, row) -> float:  # type: ignore[no-untyped-def]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from reporting.comparison.naming import short_names
 from reporting.comparison.reading import several
 from reporting.comparison.versions import VERSION
 
@@ -37,11 +38,12 @@ def once(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     groups = both.groupby(keys, observed=True, sort=False)["difference"]
     table = groups.agg(["size", "max"]).reset_index().set_axis(DUPLICATES, axis=1)
     table = table.astype(dict.fromkeys([*keys[:3], "kept"], "str"))
-    notes = []
+    notes, short = [], short_names(scores["run"].unique())
     for (name, run, last), rows in table.groupby(["name", "run", "kept"], sort=False):
         far = rows["difference"].max()
         how = "the same values" if far <= SAME else f"values that differ by up to {far:.3g}"
-        where = f"twice in {run}" if run == last else f"in {run} and in {last}"
+        places = short[str(run)], short[str(last)]
+        where = f"twice in {places[0]}" if run == last else f"in {places[0]} and in {places[1]}"
         what = several(rows["benchmark"])
         notes.append(f"{name} has scores of {what} {where}, with {how}: the later ones count")
     return kept, table, notes

@@ -188,6 +188,9 @@ def _told_of(failures: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Failures with the name under which the encoder of that run is shown."""
     labels = rows.groupby(["run", "encoder"])["label"].unique()
     alone = {key: found[0] for key, found in labels.items() if len(found) == 1}
+    for run, found in rows.groupby("run")["label"].unique().items():
+        if len(found) == 1:  # a benchmark that could not be built fails for whoever was examined
+            alone[run, ""] = found[0]
     pairs = zip(failures["run"], failures["encoder"].fillna(""), strict=True)
     return failures.assign(encoder=[alone.get(pair, pair[1]) for pair in pairs])
 

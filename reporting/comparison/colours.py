@@ -1,0 +1,26 @@
+"""Colours and marks of encoders, the same in every figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reporting.panels import INK, OKABE_ITO
+
+COLOURS = (*OKABE_ITO, INK)
+FILLED = ("circle", "square", "diamond", "triangle-up", "cross", "star", "triangle-down", "x")
+SYMBOLS = (*FILLED, "circle-open", "square-open", "diamond-open", "triangle-up-open")
+
+
+def colour_of(names: Iterable[str]) -> dict[str, str]:
+    """A colour-blind safe colour for every name.
+
+    Colours follow the order of the alphabet, so that the same names have the same colours in
+    every figure: give all names of the comparison, and take those that a figure needs. After
+    seven they begin again, which is why :func:`symbol_of` goes with them.
+    """
+    return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(set(names)))}
+
+
+def symbol_of(names: Iterable[str]) -> dict[str, str]:
+    """A marker for every name, as plotly calls it; with its colour it is one of 84 looks."""
+    return {name: SYMBOLS[k % len(SYMBOLS)] for k, name in enumerate(sorted(set(names)))}

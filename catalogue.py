@@ -60,10 +60,7 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 def encoder_entries() -> Iterator[EncoderEntry]:
     """One entry for each yaml of ``conf/encoder``; nothing is built, so no weights are needed."""
-    names = sorted(file.stem for file in (CONF / "encoder").glob("[!_]*.yaml"))
-    every = _composed([f"+encoder@every.{name}={name}" for name in names]).every
-    for name in names:
-        said = every[name]
+    for name, said in encoder_configs():
         yield EncoderEntry(
             name,
             _first_comment(f"encoder/{name}"),
@@ -83,6 +80,13 @@ def _kind(said: DictConfig) -> str:
     size = f"{said.parameters / 1e6:,.0f} M" if said.parameters else ""
     heard = said.trained_on + (f", {said.hours:,} h" if said.hours else "")
     return "; ".join(part for part in (said.family, said.objective, size, heard) if part)
+
+
+def encoder_configs() -> Iterator[tuple[str, DictConfig]]:
+    """Name and composed config of each yaml of ``conf/encoder``."""
+    names = sorted(file.stem for file in (CONF / "encoder").glob("[!_]*.yaml"))
+    every = _composed([f"+encoder@every.{name}={name}" for name in names]).every
+    return ((name, every[name]) for name in names)
 
 
 def _patterns(layers: Any) -> tuple[str, ...]:

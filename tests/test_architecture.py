@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("alignment", "models", "datamodules", "evaluation", "reporting", "callbacks")
-SCRIPTS = ("train", "probe", "watch", "sweep", "launch", "catalogue")
+SCRIPTS = ("train", "probe", "compare", "watch", "sweep", "launch", "catalogue")
 TOP = ("evaluation", "reporting", "callbacks", "launch", "models.checkpoint")
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -24,6 +24,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "callbacks": TOP,
     "train": TOP,
     "probe": (*TOP, "catalogue", "sweep", "watch"),
+    "compare": (*TOP, "catalogue"),
     "watch": TOP,
     "launch": TOP,
     "catalogue": TOP,

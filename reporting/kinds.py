@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import pandas as pd
 
 NULL, EXCESS = "null_", "excess_"
@@ -34,18 +37,37 @@ def kinds(rows: pd.DataFrame) -> pd.Series:
         bound of the noise ceiling (``ceiling_NAME`` with a target). ``plain``: everything else.
         With ``null_`` or ``excess_`` before the metric, the same.
     """
-    metric = rows["metric"].str.removeprefix(NULL).str.removeprefix(EXCESS)
     targeted = rows["target"] != ""
     found = pd.Series(PLAIN, index=rows.index, dtype="str")
-    found[metric.str.startswith("map_") & targeted] = MAP
-    named = named_windows(rows).groupby([rows["benchmark"], metric]).transform("any").astype(bool)
-    found[metric.str.startswith(WORD_CLASSES) & named] = WORDS
-    found[metric.str.startswith("prosody_") & targeted] = PROSODY
-    found[metric.isin(SHARED_METRICS)] = SHARED
-    found[metric.str.startswith("peak_depth_")] = DEPTH
-    found[metric.str.startswith("ceiling_") & targeted] = CEILING
-    found[rows["benchmark"].str.startswith(PROBES) & targeted] = FOLD
+    found[_begins(rows["metric"], "map_") & targeted] = MAP
+    words = _begins(rows["metric"], WORD_CLASSES)
+    if words.any():
+        some = rows[words]
+        groups = [some["benchmark"], some["metric"].map(_bare).astype("str")]
+        named = named_windows(some).groupby(groups).transform("any").astype(bool)
+        words[words] = named.to_numpy()
+        found[words] = WORDS
+    found[_begins(rows["metric"], "prosody_") & targeted] = PROSODY
+    found[_of_each(rows["metric"], lambda name: _bare(name) in SHARED_METRICS)] = SHARED
+    found[_begins(rows["metric"], "peak_depth_")] = DEPTH
+    found[_begins(rows["metric"], "ceiling_") & targeted] = CEILING
+    of_probes = _of_each(rows["benchmark"], lambda name: name.startswith(PROBES))
+    found[of_probes & targeted] = FOLD
     return found
+
+
+def _bare(metric: str) -> str:
+    return metric.removeprefix(NULL).removeprefix(EXCESS)
+
+
+def _begins(column: pd.Series, beginning: str | tuple[str, ...]) -> pd.Series:
+    return _of_each(column, lambda name: _bare(name).startswith(beginning))
+
+
+def _of_each(column: pd.Series, holds: Callable[[str], bool]) -> pd.Series:
+    """Whether something holds of a text, asked once for each that there is."""
+    codes, names = pd.factorize(column)
+    return pd.Series(np.array([holds(str(name)) for name in names], bool)[codes], column.index)
 
 
 def named_windows(rows: pd.DataFrame) -> pd.Series:
@@ -56,4 +78,5 @@ def named_windows(rows: pd.DataFrame) -> pd.Series:
 
 def followed(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows that headlines and trajectories are made from: plain ones, without surrogates."""
-    return rows[(kinds(rows) == PLAIN) & ~rows["metric"].str.startswith(NULL)]
+    null = _of_each(rows["metric"], lambda name: name.startswith(NULL))
+    return rows[(kinds(rows) == PLAIN) & ~null]

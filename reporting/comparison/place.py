@@ -112,7 +112,7 @@ class Place:
         widths = [float(w or 0) * POINT for w in each(edge.get("width", 0), n)]
         alpha *= float(single(marker.get("opacity")) or 1)
         for symbol in dict.fromkeys(symbols):
-            rows = [k for k in range(n) if symbols[k] == symbol]
+            rows = [k for k in range(n) if symbols[k] == symbol and np.isfinite(x[k] + y[k])]
             name = str(symbol)
             hollow = "-open" in name
             shape = MARKERS.get(name.removesuffix("-dot").removesuffix("-open"), "o")

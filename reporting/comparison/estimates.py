@@ -1,0 +1,94 @@
+"""A number with its interval and what it is of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.stats import t as student
+
+LEVEL = 0.95
+STEEPEST = 1 - 1e-9
+"""Correlations are cut here before Fisher's z, which has no value at 1."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic with its 95 % interval.
+
+    Attributes
+    ----------
+    value, low, high : float
+        NaN where there is no value or no interval.
+    n : int
+        Independent units: encoders, runs, targets.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
+
+    def __str__(self) -> str:
+        """As ``.71 (.44 … .87)``."""
+        if math.isnan(self.value):
+            return "–"
+        if math.isnan(self.low):
+            return short(self.value)
+        return f"{short(self.value)} ({short(self.low)} … {short(self.high)})"
+
+
+def short(value: float, digits: int = 2) -> str:
+    """A number without the nought before its point; a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    text = f"{value:.{digits}f}".replace("-", "−")
+    return text.replace("0.", ".", 1) if abs(value) < 1 and not text.endswith("1.00") else text
+
+
+def quantile(degrees: float, level: float = LEVEL) -> float:
+    """The two-sided quantile of Student's t; NaN without a degree of freedom."""
+    return float(student.ppf((1 + level) / 2, degrees)) if degrees >= 1 else math.nan
+
+
+def mean_estimate(values: Float[ndarray, " n"]) -> Estimate:
+    """Mean of independent values with Student's interval ``mean ± t_{n-1} s / sqrt(n)``.
+
+    Values that are NaN are no units.
+    """
+    known = values[~np.isnan(values)]
+    n = len(known)
+    if n == 0:
+        return Estimate(math.nan)
+    mean = float(known.mean())
+    half = quantile(n - 1) * float(known.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    return Estimate(mean, mean - half, mean + half, n)
+
+
+def jackknife(value: float, without: Float[ndarray, " n"], correlation: bool = False) -> Estimate:
+    """Interval of a statistic from its values without each unit in turn (Tukey 1958).
+
+    ``value ± t_{n-1} sqrt((n-1)/n sum_i (v_i - mean v)^2)``, v_i the value without unit i (an
+    encoder, or a family of them).
+
+    Parameters
+    ----------
+    correlation : bool
+        The statistic lies between -1 and 1: all is done on Fisher's z = artanh.
+    """
+    n = len(without)
+    if n < 3 or np.isnan(without).any() or math.isnan(value):
+        return Estimate(value, n=n)
+    centre, left = (value, without) if not correlation else (fisher(value), fisher(without))
+    spread = math.sqrt((n - 1) / n * float(((left - left.mean()) ** 2).sum()))
+    ends = np.array([centre - quantile(n - 1) * spread, centre + quantile(n - 1) * spread])
+    low, high = np.tanh(ends) if correlation else ends
+    return Estimate(value, float(low), float(high), n)
+
+
+def fisher(r: float | Float[ndarray, "..."]) -> Float[ndarray, "..."]:
+    """Fisher's z, ``artanh r``."""
+    return np.arctanh(np.clip(r, -STEEPEST, STEEPEST))

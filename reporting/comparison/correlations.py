@@ -118,13 +118,15 @@ def without_each_family(
     """The correlation over encoders of all families but one, for each of them."""
     labels = np.asarray(families, dtype=object)
     names = list(dict.fromkeys(families))
+    if len(names) < 2:
+        return LeftOut(math.nan, math.nan, "", Estimate(math.nan))
     kept = [labels != name for name in names]
     held = [None if given is None else given[:, keep] for keep in kept]
     parts = [
         correlation(x[keep], y[keep], method, part) for keep, part in zip(kept, held, strict=True)
     ]
     left = np.array(parts)
-    if len(names) < 2 or np.isnan(left).all():
+    if np.isnan(left).all():
         return LeftOut(math.nan, math.nan, "", Estimate(math.nan))
     interval = jackknife(correlation(x, y, method, given), left, correlation=True)
     lowest = names[int(np.nanargmin(left))]

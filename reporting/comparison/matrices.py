@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.stats import norm, rankdata
+from scipy.stats import t as student
 
 from reporting.comparison.correlations import FEWEST, Method
 from reporting.comparison.estimates import LEVEL, fisher
-from scipy.stats import t as student
 
 DRAWS = 1000
 AT_ONCE = 2_000
@@ -21,7 +21,7 @@ AT_ONCE = 2_000
 
 @dataclass(frozen=True)
 class Matrix:
-    """Correlations of scores (rows) and tasks (columns), their intervals and numbers of encoders."""
+    """Correlations of scores (rows) and tasks (columns), with intervals and numbers of encoders."""
 
     value: Float[ndarray, "a t"]
     low: Float[ndarray, "a t"]

@@ -1,0 +1,81 @@
+"""Groups of encoders against SciPy and scikit-learn's formulas; agreement of rankings."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import f_oneway, spearmanr, ttest_ind
+from scipy.stats.contingency import association
+
+from reporting.comparison.groups import compare_groups, difference, shared_share
+from reporting.comparison.rankings import concordance
+
+GROUPS = ["speech"] * 5 + ["music"] * 4 + ["all"] * 6
+
+
+def values(shift: float = 0.0, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).standard_normal(15)
+    return noise + shift * np.array([name == "all" for name in GROUPS])
+
+
+def test_the_share_is_that_of_the_analysis_of_variance() -> None:
+    x = values(1.5)
+    parts = [x[np.array(GROUPS) == name] for name in ("speech", "music", "all")]
+    known = f_oneway(*parts)
+    share = 1 / (1 + 12 / (2 * known.statistic))
+    found = compare_groups(x, GROUPS)
+    assert found.share == pytest.approx(share)
+    assert found.p == pytest.approx(known.pvalue, abs=0.02)
+    assert found.expected == pytest.approx(2 / 14, abs=0.01)
+    assert found.means["all"].value == pytest.approx(parts[2].mean())
+    assert found.means["all"].n == 6
+
+
+def test_one_group_has_no_share_and_a_missing_value_is_an_error() -> None:
+    found = compare_groups(values(), ["a"] * 15)
+    assert math.isnan(found.share)
+    assert math.isnan(compare_groups(np.ones(15), GROUPS).p)
+    with pytest.raises(ValueError, match="missing"):
+        compare_groups(np.full(15, math.nan), GROUPS)
+
+
+def test_differences_are_those_of_welch() -> None:
+    x = values()
+    a, b = x[:5], 3 * x[5:]
+    known = ttest_ind(a, b, equal_var=False).confidence_interval()
+    found = difference(a, b)
+    assert (found.low, found.high) == pytest.approx((known.low, known.high))
+    assert found.n == 15
+    assert math.isnan(difference(a[:1], b).low)
+
+
+def test_groupings_that_follow_from_each_other_share_everything() -> None:
+    first, second = list("aabbccab"), list("xyxyxyxx")
+    table = np.array([[first.count(a) and sum(
+        p == a and q == b for p, q in zip(first, second, strict=True)) for b in "xy"]
+        for a in "abc"])  # fmt: skip
+    assert shared_share(first, second) == pytest.approx(association(table, method="cramer"))
+    assert shared_share(first, [name.upper() for name in first]) == pytest.approx(1)
+    assert math.isnan(shared_share(first, ["one"] * 8))
+
+
+def test_concordance_is_the_formula_and_its_interval_that_of_mean_rho() -> None:
+    rng = np.random.default_rng(0)
+    ratings = rng.standard_normal(10) + rng.standard_normal((4, 10))
+    place = ratings.argsort(1).argsort(1) + 1
+    squares = ((place.sum(0) - place.sum(0).mean()) ** 2).sum()
+    found, p = concordance(ratings)
+    assert found.value == pytest.approx(12 * squares / (16 * (1000 - 10)))
+    rho = np.mean([spearmanr(a, b).statistic for a, b in combinations(ratings, 2)])
+    assert found.value == pytest.approx((1 + 3 * rho) / 4)
+    assert found.low < found.value < found.high
+    assert p < 0.05
+    assert found.n == 10
+
+
+def test_metrics_that_agree_have_a_w_of_one() -> None:
+    found, _ = concordance(np.tile(np.arange(6.0), (3, 1)))
+    assert found.value == pytest.approx(1)

@@ -1,0 +1,82 @@
+"""Order and regret against pairs and sets that are counted one by one."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from reporting.comparison.ordering import order_accuracy, regret
+
+
+def draw(n: int = 9, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = rng.standard_normal(n)
+    return truth + rng.standard_normal(n), truth
+
+
+def test_accuracy_is_half_of_one_and_tau_without_ties() -> None:
+    score, truth = draw()
+    tau = kendalltau(score, truth).statistic
+    assert order_accuracy(score, truth).value == pytest.approx((1 + tau) / 2)
+    assert order_accuracy(truth, truth).value == 1
+    assert order_accuracy(-truth, truth).value == 0
+
+
+def test_equal_truths_do_not_count_and_equal_scores_count_half() -> None:
+    score, truth = (x.round() for x in draw(12))
+    right = pairs = 0.0
+    for i, j in combinations(range(12), 2):
+        if truth[i] != truth[j]:
+            pairs += 1
+            same = (score[i] - score[j]) * (truth[i] - truth[j])
+            right += 1.0 if same > 0 else 0.5 if same == 0 else 0.0
+    assert pairs < 66
+    assert order_accuracy(score, truth).value == pytest.approx(right / pairs)
+    assert order_accuracy(score, np.zeros(12)).low != order_accuracy(score, truth).low
+
+
+def test_the_interval_of_accuracy_is_a_jackknife_over_encoders() -> None:
+    score, truth = draw(8)
+    tau = np.array(
+        [kendalltau(np.delete(score, i), np.delete(truth, i)).statistic for i in range(8)]
+    )
+    z = np.arctanh(tau)
+    half = 2.364624 * np.sqrt(7 / 8 * ((z - z.mean()) ** 2).sum())
+    centre = np.arctanh(kendalltau(score, truth).statistic)
+    found = order_accuracy(score, truth)
+    ends = (1 + np.tanh([centre - half, centre + half])) / 2
+    assert (found.low, found.high) == pytest.approx(tuple(ends))
+
+
+@pytest.mark.parametrize("among", [1, 2, 3, 8, 9])
+@pytest.mark.parametrize("tied", [False, True])
+def test_regret_is_the_mean_over_all_sets(among: int, tied: bool) -> None:
+    score, truth = draw()
+    score = score.round() if tied else score
+    losses = []
+    for chosen in combinations(range(9), among):
+        own = np.array(chosen)
+        taken = truth[own][score[own] == score[own].max()]
+        losses.append(truth[own].max() - taken.mean())
+    found = regret(score, truth, among)
+    assert found.value == pytest.approx(np.mean(losses))
+    assert np.isnan(found.high) == (among == 9)
+
+
+def test_regret_of_all_is_what_the_pick_lacks() -> None:
+    truth = np.array([0.1, 0.5, 0.9])
+    assert regret(np.array([1.0, 3.0, 2.0]), truth).value == pytest.approx(0.4)
+    assert regret(truth, truth).value == 0
+    assert regret(truth, truth, 2).high == pytest.approx(0)
+
+
+def test_sizes_that_do_not_exist_and_missing_values_are_errors() -> None:
+    score, truth = draw()
+    with pytest.raises(ValueError, match="among 10 of 9"):
+        regret(score, truth, 10)
+    score[0] = np.nan
+    with pytest.raises(ValueError, match="1 with a missing value"):
+        order_accuracy(score, truth)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -71,8 +72,7 @@ def correlation(
     """
     data = _stack(x, y, given)
     data = rankdata(data, axis=1) if method == "spearman" else data
-    whole = np.ones((1, data.shape[1]))
-    return float(_partial(_weighted(np.broadcast_to(data, (1, *data.shape)), whole))[0])
+    return float(_partial(_weighted(data, np.ones((1, data.shape[1]))))[0])
 
 
 def correlate(
@@ -97,8 +97,9 @@ def correlate(
     value, n, held = correlation(x, y, method, given), len(x), len(data) - 2
     if n < FEWEST + held or math.isnan(value):
         return Estimate(value, n=n)
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws).astype(float)
-    drawn = _partial(_weighted(_drawn(data, counts, method), counts))
+    counts = bootstrap_counts(n, draws, seed)
+    matrices = _weighted(data, counts) if method == "pearson" else _weighted_ranks(data, counts)
+    drawn = _partial(matrices)
     drawn = drawn[~np.isnan(drawn)]
     if method == "spearman":
         low, high = np.quantile(drawn, [0.025, 0.975])
@@ -106,6 +107,14 @@ def correlate(
     half = quantile(n - 2 - held) * fisher(drawn).std()
     low, high = np.tanh(fisher(value) - half), np.tanh(fisher(value) + half)
     return Estimate(value, float(low), float(high), n)
+
+
+@lru_cache(maxsize=64)
+def bootstrap_counts(n: int, draws: int, seed: int) -> Float[ndarray, "draws n"]:
+    """How often each of n encoders stands in each draw with replacement; not to be written to."""
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws).astype(float)
+    counts.setflags(write=False)
+    return counts
 
 
 def without_each_family(
@@ -145,27 +154,38 @@ def _stack(
     return data
 
 
-def _drawn(
-    data: Float[ndarray, "v n"], counts: Float[ndarray, "b n"], method: Method
-) -> Float[ndarray, "b v n"]:
-    """The data of every draw, in which encoder i stands ``counts[b, i]`` times; or their ranks."""
-    if method == "pearson":
-        return np.broadcast_to(data, (len(counts), *data.shape))
-    side = np.sign(data[:, None, :] - data[:, :, None])
-    # The mean rank of i, but for a constant: those below it, and half of those as high.
-    return np.einsum("bj,vji->bvi", counts, side, optimize=True)
-
-
 def _weighted(
-    data: Float[ndarray, "b v n"], counts: Float[ndarray, "b n"]
+    data: Float[ndarray, "v n"], counts: Float[ndarray, "b n"]
 ) -> Float[ndarray, "b v v"]:
-    """Correlation matrices of draws; NaN where one does not vary."""
-    weight = counts[:, None, :] / counts.sum(1)[:, None, None]
-    centred = data - (data * weight).sum(2, keepdims=True)
-    cov = (centred * weight) @ centred.swapaxes(1, 2)
-    scale = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
-    least = 1e-12 * np.abs(data).max(2)
-    scale = np.where(scale > least, scale, math.nan)
+    """Correlation matrices of draws in which encoder i stands ``counts[b, i]`` times.
+
+    NaN where a variable does not vary.
+    """
+    scale = data.std(1, keepdims=True)
+    data = (data - data.mean(1, keepdims=True)) / np.where(scale > 0, scale, 1)
+    share = counts / counts.sum(1, keepdims=True)
+    mean = share @ data.T
+    pairs = (data[:, None] * data[None]).reshape(-1, data.shape[1])
+    square = (share @ pairs.T).reshape(len(counts), len(data), len(data))
+    return _normed(square - mean[:, :, None] * mean[:, None, :])
+
+
+def _weighted_ranks(
+    data: Float[ndarray, "v n"], counts: Float[ndarray, "b n"]
+) -> Float[ndarray, "b v v"]:
+    """As :func:`_weighted`, of the ranks within each draw."""
+    places = []
+    for values in data:
+        # The mean rank of i, but for a constant: those below it, and half of those as high.
+        place = counts @ np.sign(values - values[:, None]) / (2 * len(values))
+        places.append(place - (place * counts).sum(1, keepdims=True) / len(values))
+    cov = [[(a * b * counts).sum(1) for a in places] for b in places]
+    return _normed(np.moveaxis(np.array(cov), 2, 0) / len(data.T))
+
+
+def _normed(cov: Float[ndarray, "b v v"]) -> Float[ndarray, "b v v"]:
+    scale = np.sqrt(np.clip(np.diagonal(cov, axis1=1, axis2=2), 0, None))
+    scale = np.where(scale > 1e-9, scale, math.nan)
     return cov / (scale[:, :, None] * scale[:, None, :])
 
 

@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.stats import norm, rankdata
 from scipy.stats import t as student
 
-from reporting.comparison.correlations import FEWEST, Method
+from reporting.comparison.correlations import FEWEST, Method, bootstrap_counts
 from reporting.comparison.estimates import LEVEL, fisher
 
 DRAWS = 1000
@@ -65,9 +65,7 @@ def _spread(
     x: Float[ndarray, "n a"], y: Float[ndarray, "n t"], draws: int, seed: int
 ) -> Float[ndarray, "a t"]:
     """Deviation over draws of Fisher's z, some scores at a time."""
-    count = len(x)
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(count, np.full(count, 1 / count), draws).astype(float)
+    counts = bootstrap_counts(len(x), draws, seed)
     step = max(1, AT_ONCE // y.shape[1])
     starts = range(0, x.shape[1], step)
     parts = [_pearson(x[:, start : start + step], y, counts) for start in starts]

@@ -36,7 +36,8 @@ def gathered(rows: Sequence[Mapping], about: Mapping[str, Mapping] | None = None
     scores["name"] = scores["fingerprint"].map(named)
     heads = headlines(scores)
     heads["name"], heads["run"] = heads["fingerprint"].map(named), heads["fingerprint"].map(runs)
-    encoders = known[["encoder", "fingerprint", "step", "run", "name"]].set_index("name")
+    encoders = known.assign(name=known["fingerprint"].map(named))
+    encoders = encoders[["encoder", "fingerprint", "step", "run", "name"]].set_index("name")
     last = encoders.groupby("run")["step"].transform("max")
     encoders["final"] = (encoders["step"].isna() | (encoders["step"] == last)).astype(bool)
     plain = {"family": "", "trained_on": "", "objective": "", "parameters": math.nan}

@@ -1,0 +1,205 @@
+"""How figures of a comparison look, and the pieces they are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from reporting.comparison.colours import colour_of
+from reporting.comparison.estimates import Estimate
+from reporting.comparison.gathered import Gathered
+from reporting.panels import GREY, INK, PALE
+
+DIVERGING = [[0, "#8A3A00"], [0.25, "#E08A4F"], [0.5, "#F7F7F7"], [0.75, "#4F9BD0"], [1, "#003F66"]]
+"""From orange over white to blue: told apart by every kind of colour vision."""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down")
+FONT = 15
+WIDTH = 900
+LETTER, LINE = 7.5, 15
+"""Pixels that a letter is wide and a line of text is high."""
+CANDIDATES = {
+    "middle right": (0.5, 0.0),
+    "middle left": (-0.5, 0.0),
+    "top center": (0.0, 1.0),
+    "bottom center": (0.0, -1.0),
+}
+
+
+def encoder_colours(gathered: Gathered) -> dict[str, str]:
+    """A colour for every name; an encoder has that of its last step at all of its steps."""
+    table = gathered.encoders
+    last = table[table["final"].astype(bool)].drop_duplicates("run", keep="last")
+    colours = colour_of(list(table.index[table["final"].astype(bool)]))
+    by_run = dict(zip(last["run"].astype(str), last.index, strict=True))
+    found = {}
+    for name, run in zip(table.index, table["run"].astype(str), strict=True):
+        found[name] = colours.get(name) or colours.get(by_run.get(run, ""), GREY)
+    return found
+
+
+def panels(titles: Sequence[str], columns: int = 2, height: int = 330) -> go.Figure:
+    """Empty panels, a title above each; rows and columns are counted from 1."""
+    columns = min(columns, len(titles)) or 1
+    rows = -(-len(titles) // columns) or 1
+    vertical = min(0.3, 100 / (height * rows))
+    figure = make_subplots(
+        rows, columns, subplot_titles=titles, horizontal_spacing=0.12, vertical_spacing=vertical
+    )
+    figure.update_annotations(font={"size": FONT, "color": INK})
+    return finish(figure, height * rows + 60)
+
+
+def place(number: int, count: int, columns: int = 2) -> dict[str, int]:
+    """Row and column of the panel of that number, counted from 0."""
+    columns = min(columns, count) or 1
+    return {"row": 1 + number // columns, "col": 1 + number % columns}
+
+
+def finish(figure: go.Figure, height: int, x: str = "", y: str = "") -> go.Figure:
+    """The look of every figure: large type, no frame, no grid."""
+    lines = {"showgrid": False, "zeroline": False, "showline": True, "linecolor": PALE}
+    figure.update_layout(
+        template="none",
+        height=height,
+        width=WIDTH,
+        showlegend=False,
+        font={"family": "system-ui, sans-serif", "size": FONT, "color": INK},
+        margin={"l": 70, "r": 20, "t": 50, "b": 60},
+        hoverlabel={"bgcolor": "white"},
+        dragmode=False,
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+    )
+    figure.update_xaxes(automargin=True, ticks="outside", tickcolor=PALE, **lines)
+    figure.update_yaxes(automargin=True, ticks="outside", tickcolor=PALE, nticks=6, **lines)
+    if x:
+        figure.update_xaxes(title={"text": x, "standoff": 8})
+    if y:
+        figure.update_yaxes(title={"text": y, "standoff": 8})
+    return figure
+
+
+def legend(figure: go.Figure) -> None:
+    """A legend above the panels, of markers only."""
+    above = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
+    figure.update_layout(showlegend=True, legend=above)
+    figure.for_each_trace(lambda trace: trace.update(showlegend=bool(trace.name)))
+
+
+def error_bars(estimates: Iterable[Estimate], colour: str = INK) -> dict[str, object]:
+    """Bars from the value to both ends of its interval; none where there is no interval."""
+    known = list(estimates)
+    up = np.array([x.high - x.value for x in known])
+    down = np.array([x.value - x.low for x in known])
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": np.nan_to_num(up).clip(0),
+        "arrayminus": np.nan_to_num(down).clip(0),
+        "color": colour,
+        "thickness": 1.8,
+        "width": 4,
+    }
+
+
+def rule(figure: go.Figure, x: Sequence[float], y: Sequence[float], **where: int) -> None:
+    """A thin dashed line, for floors, ceilings and zero."""
+    line = {"color": GREY, "width": 1.2, "dash": "dash"}
+    figure.add_scatter(x=list(x), y=list(y), mode="lines", line=line, hoverinfo="skip", **where)
+
+
+def dots(
+    figure: go.Figure,
+    labels: Sequence[str],
+    estimates: Sequence[Estimate],
+    colour: str,
+    symbol: str = "circle",
+    name: str = "",
+    shift: float = 0.0,
+    **where: int,
+) -> None:
+    """A line of the figure for every label, with its value and interval; the first on top."""
+    y = [len(labels) - 1 - i + shift for i in range(len(labels))]
+    figure.add_scatter(
+        x=[x.value for x in estimates],
+        y=y,
+        error_x=error_bars(estimates, colour),
+        mode="markers",
+        marker={"color": colour, "size": 11, "symbol": symbol},
+        hovertext=[f"{label}: {x}, n = {x.n}" for label, x in zip(labels, estimates, strict=True)],
+        hoverinfo="text",
+        name=name,
+        **where,
+    )
+    ticks = {"tickvals": list(range(len(labels))), "ticktext": list(labels)[::-1]}
+    figure.update_yaxes(range=[-0.6, len(labels) - 0.4], showline=False, ticks="", **ticks, **where)
+
+
+def heat_map(
+    table: pd.DataFrame, title: str, hover: np.ndarray, low: float = -1.0, high: float = 1.0
+) -> go.Figure:
+    """Rows from top to bottom, a cell for each column; ``hover`` holds the text of each cell."""
+    figure = go.Figure()
+    figure.add_heatmap(
+        x=list(table.columns),
+        y=list(table.index),
+        z=table.to_numpy(float),
+        zmin=low,
+        zmax=high,
+        colorscale=DIVERGING,
+        text=hover,
+        hoverinfo="text",
+        xgap=1,
+        ygap=1,
+        colorbar={"thickness": 14, "outlinewidth": 0, "title": {"text": title, "side": "right"}},
+    )
+    finish(figure, 160 + 24 * max(len(table), 4))
+    figure.update_xaxes(type="category", showline=False, ticks="", tickangle=-40)
+    return figure.update_yaxes(
+        type="category", autorange="reversed", showline=False, ticks="", nticks=len(table) + 1
+    )
+
+
+def label_places(
+    x: Sequence[float], y: Sequence[float], texts: Sequence[str], size: tuple[float, float]
+) -> list[str]:
+    """Where the name of each point stands; empty where it would cover another.
+
+    Parameters
+    ----------
+    size : tuple of float
+        Width and height of the plot in pixels.
+    """
+    points = np.stack([_pixels(x, size[0]), _pixels(y, size[1])], axis=1)
+    taken = [(px - 6, py - 6, px + 6, py + 6) for px, py in points]
+    found = []
+    for own, ((px, py), text) in enumerate(zip(points, texts, strict=True)):
+        wide, chosen = LETTER * len(text), ""
+        for where, (right, up) in CANDIDATES.items():
+            left = px - wide / 2 + right * (wide + 18)
+            base = py - LINE / 2 + up * (LINE + 4)
+            box = (left, base, left + wide, base + LINE)
+            inside = left > -20 and left + wide < size[0] + 20
+            if inside and not any(
+                _overlap(box, other) for i, other in enumerate(taken) if i != own
+            ):
+                chosen = where
+                taken.append(box)
+                break
+        found.append(chosen)
+    return found
+
+
+def _pixels(values: Sequence[float], length: float) -> np.ndarray:
+    known = np.asarray(values, float)
+    span = float(np.ptp(known)) or 1.0
+    # Plotly leaves a margin of about a twentieth at both ends.
+    return (0.06 + 0.88 * (known - known.min()) / span) * length
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

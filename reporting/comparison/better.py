@@ -16,7 +16,6 @@ from reporting.comparison.drawing import (
     finish,
     heat_map,
     label_places,
-    legend,
     rule,
 )
 from reporting.comparison.estimates import short

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -88,6 +89,28 @@ def legend(figure: go.Figure) -> None:
     above = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
     figure.update_layout(showlegend=True, legend=above)
     figure.for_each_trace(lambda trace: trace.update(showlegend=bool(trace.name)))
+
+
+def room(figure: go.Figure, estimates: Iterable[Estimate], mark: float) -> None:
+    """An x axis that holds a mark and all intervals, with room at both ends."""
+    known = [end for x in estimates for end in (x.value, x.low, x.high) if not math.isnan(end)]
+    low, high = min([mark, *known]), max([mark, *known])
+    margin = 0.04 * (high - low) or 0.1
+    figure.update_xaxes(range=[low - margin, high + margin])
+
+
+def log_axis(figure: go.Figure, values: Iterable[float], **where: int) -> None:
+    """A logarithmic x axis with ticks at 1, 2 and 5 of every power of ten, or at tens alone."""
+    known = [value for value in values if value > 0]
+    if not known:
+        return
+    powers = range(math.floor(math.log10(min(known))), math.ceil(math.log10(max(known))) + 1)
+    leads = (1, 2, 5) if len(powers) < 5 else (1,)
+    ticks = [lead * 10.0**power for power in powers for lead in leads]
+    texts = [f"{tick:,.10g}" for tick in ticks]
+    low, high = math.log10(min(known)) - 0.08, math.log10(max(known)) + 0.08
+    axis = {"type": "log", "tickvals": ticks, "ticktext": texts, "range": [low, high]}
+    figure.update_xaxes(**axis, **where)
 
 
 def error_bars(estimates: Iterable[Estimate], colour: str = INK) -> dict[str, object]:

@@ -1,0 +1,259 @@
+"""Curves of scores over training, when each rises, and which rises first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
+
+from reporting.comparison.downstream_scores import downstream, global_scores
+from reporting.comparison.estimates import Estimate, mean_estimate
+from reporting.comparison.gathered import Gathered
+from reporting.comparison.timing import best_shift, emergence, lead
+from reporting.comparison.wide import (
+    NON_PRIMARY,
+    PRIMARY,
+    alignment_heads,
+    best_targets,
+    ceilings,
+    layer_profiles,
+    over_encoders,
+)
+
+FEWEST = 3
+SCORE, TARGET, REGION, TASK = "score", "target", "region", "task"
+PRIMARY_NAME, OTHER_NAME = "primary", "non-primary"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One score of one training run.
+
+    Attributes
+    ----------
+    run, encoder : str
+        Runs that differ in their seed have the same encoder.
+    name : str
+        Of the run's last step, by which the encoder is coloured.
+    kind : str
+        score, target, region (the mean over primary or non-primary targets) or task.
+    score : str
+        What is scored; of targets and regions, the score they are part of.
+    part : str
+        The target or region.
+    steps, values : array of shape (steps,)
+        Higher is better.
+    hours_per_step : float
+        Hours of audio; NaN where not known.
+    ceiling : float
+    """
+
+    run: str
+    encoder: str
+    name: str
+    kind: str
+    score: str
+    part: str
+    steps: Float[ndarray, " t"]
+    values: Float[ndarray, " t"]
+    hours_per_step: float
+    ceiling: float = math.nan
+
+    @property
+    def label(self) -> str:
+        """Score and part."""
+        return f"{self.score} {self.part}".strip().removeprefix("probe/")
+
+
+def training_runs(gathered: Gathered) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Runs with at least three examined steps: their steps in order, each once."""
+    trained = gathered.encoders[gathered.encoders["step"].notna()]
+    for run, table in trained.groupby(trained["run"].astype(str), sort=False):
+        table = table.sort_values("step", kind="stable").drop_duplicates("step", keep="last")
+        if len(table) >= FEWEST:
+            yield str(run), table
+
+
+def curves(gathered: Gathered) -> tuple[list[Curve], list[str]]:
+    """Alignment scores, their targets, regions and downstream tasks of every training run.
+
+    Scores that a run has at fewer than three steps are left out; where one lacks some of the
+    run's steps it is of those it has, and named.
+    """
+    runs = list(training_runs(gathered))
+    names = [name for _, table in runs for name in table.index]
+    if not names:
+        return [], []
+    heads = alignment_heads(gathered)
+    brain = over_encoders(heads, names)
+    fine = best_targets(layer_profiles(gathered, names))
+    targets = over_encoders(fine, names)
+    tasks = downstream(gathered, names)
+    known = {**ceilings(heads), **ceilings(fine)} if len(fine) else dict(ceilings(heads))
+    parts = {row.score: row for row in fine.drop_duplicates("score").itertuples()}
+    found: list[Curve] = []
+    notes: list[str] = list(tasks.notes)
+    for run, table in runs:
+        own = list(table.index)
+        whole = _blank(run, table)
+        made = _of_table(whole, SCORE, brain.loc[own], table, notes)
+        for curve in _of_table(whole, TARGET, targets.loc[own], table, notes):
+            row = parts[curve.score]
+            score = curve.score.removesuffix(f" {row.target}")
+            ceiling = known.get(curve.score, math.nan)
+            made.append(replace(curve, score=score, part=str(row.target), ceiling=ceiling))
+        made += _regions(made)
+        made += _of_table(whole, TASK, tasks.values.loc[own], table, notes)
+        scores, _ = global_scores(downstream(gathered, own), own)
+        overall = pd.DataFrame({score.label: score.values for score in scores[:1]}).reindex(own)
+        made += _of_table(whole, TASK, overall, table, notes)
+        found += [
+            replace(c, ceiling=known.get(c.score, math.nan)) if c.kind == SCORE else c for c in made
+        ]
+    return found, notes
+
+
+def _blank(run: str, table: pd.DataFrame) -> Curve:
+    last = table.iloc[-1]
+    hours = pd.to_numeric(pd.Series([last["hours"]]), errors="coerce").iloc[0]
+    final = float(last["step"])
+    rate = float(hours) / final if final > 0 else math.nan
+    empty = np.zeros(0)
+    return Curve(run, str(last["encoder"]), str(table.index[-1]), "", "", "", empty, empty, rate)
+
+
+def _of_table(
+    blank: Curve, kind: str, values: pd.DataFrame, table: pd.DataFrame, notes: list[str]
+) -> list[Curve]:
+    steps = table["step"].to_numpy(float)
+    found = []
+    for column in values:
+        held = values[column].notna().to_numpy()
+        if held.sum() < FEWEST:
+            continue
+        if not held.all() and kind != TARGET:
+            notes.append(f"{blank.run}: {column} at {held.sum()} of {len(held)} steps only")
+        known = values[column].to_numpy(float)[held]
+        found.append(replace(blank, kind=kind, score=str(column), steps=steps[held], values=known))
+    return found
+
+
+def _regions(made: Sequence[Curve]) -> list[Curve]:
+    """Means over primary and over non-primary targets of each score, at the steps they share."""
+    found = []
+    targets = [curve for curve in made if curve.kind == TARGET]
+    for score in dict.fromkeys(curve.score for curve in targets):
+        for part, wanted in ((PRIMARY_NAME, PRIMARY), (OTHER_NAME, NON_PRIMARY)):
+            own = [c for c in targets if c.score == score and c.part in wanted]
+            if own and all(np.array_equal(c.steps, own[0].steps) for c in own):
+                mean = np.mean([c.values for c in own], axis=0)
+                found.append(replace(own[0], kind=REGION, part=part, values=mean, ceiling=math.nan))
+    return found
+
+
+@dataclass(frozen=True)
+class Rise:
+    """When one score of one encoder rises: means over runs with Student's interval, in steps."""
+
+    encoder: str
+    name: str
+    kind: str
+    label: str
+    start: Estimate
+    final: Estimate
+    rise: Estimate
+    half: Estimate
+    half_hours: Estimate
+    peak: Estimate
+    peak_step: Estimate
+    decline: Estimate
+    ceiling: float
+    runs: int
+
+
+def rises(found: Sequence[Curve]) -> list[Rise]:
+    """One row for every encoder and score, over its runs."""
+    groups: dict[tuple[str, str, str], list[Curve]] = {}
+    for curve in found:
+        groups.setdefault((curve.encoder, curve.kind, curve.label), []).append(curve)
+    return [_rise(group) for group in groups.values()]
+
+
+def _rise(group: Sequence[Curve]) -> Rise:
+    each = [emergence(curve.values, curve.steps) for curve in group]
+
+    def over_runs(values: Sequence[float | ndarray]) -> Estimate:
+        return mean_estimate(np.array(values, dtype=float))
+
+    hours = [e.half * curve.hours_per_step for e, curve in zip(each, group, strict=True)]
+    first = group[0]
+    return Rise(
+        first.encoder,
+        first.name,
+        first.kind,
+        first.label,
+        over_runs([e.start for e in each]),
+        over_runs([e.final for e in each]),
+        over_runs([e.rise for e in each]),
+        over_runs([e.half for e in each]),
+        over_runs(hours),
+        over_runs([e.peak for e in each]),
+        over_runs([e.peak_time for e in each]),
+        over_runs([e.decline for e in each]),
+        first.ceiling,
+        len(group),
+    )
+
+
+@dataclass(frozen=True)
+class Lead:
+    """How much earlier one score rises than another, over runs.
+
+    Attributes
+    ----------
+    doublings : Estimate
+        ``log2`` of the second time to half by the first: positive where the first leads.
+    shift : Estimate
+        The shift at which the second curve fits the first best, in shares of the run: positive
+        where the second is late.
+    """
+
+    first: str
+    second: str
+    doublings: Estimate
+    shift: Estimate
+
+
+def leads(found: Sequence[Curve], first: str = SCORE, second: str = TASK) -> list[Lead]:
+    """Every curve of the one kind with every curve of the other, over all runs that have both.
+
+    Regions are paired within their score: primary first, non-primary second.
+    """
+    by_run: dict[str, list[Curve]] = {}
+    for curve in found:
+        by_run.setdefault(curve.run, []).append(curve)
+    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for made in by_run.values():
+        for a in (c for c in made if c.kind == first and c.part != OTHER_NAME):
+            for b in (c for c in made if c.kind == second and c.part != PRIMARY_NAME):
+                if second != REGION or a.score == b.score:
+                    pairs.setdefault((a.label, b.label), []).append(_lead(a, b))
+    return [
+        Lead(*key, *(mean_estimate(np.array(x)) for x in zip(*values, strict=True)))
+        for key, values in pairs.items()
+    ]
+
+
+def _lead(a: Curve, b: Curve) -> tuple[float, float]:
+    steps = np.intersect1d(a.steps, b.steps)
+    if len(steps) < FEWEST:
+        return math.nan, math.nan
+    x, y = a.values[np.isin(a.steps, steps)], b.values[np.isin(b.steps, steps)]
+    both = emergence(np.stack([x, y]), steps)
+    doublings = lead(*(both.half - steps[0]).tolist())
+    return doublings, best_shift(x, y, steps) / float(steps[-1] - steps[0])

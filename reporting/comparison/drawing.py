@@ -13,11 +13,12 @@ from plotly.subplots import make_subplots
 from reporting.comparison.colours import colour_of
 from reporting.comparison.estimates import Estimate
 from reporting.comparison.gathered import Gathered
-from reporting.panels import GREY, INK, PALE
+from reporting.panels import GREY, INK, OKABE_ITO, PALE
 
 DIVERGING = [[0, "#8A3A00"], [0.25, "#E08A4F"], [0.5, "#F7F7F7"], [0.75, "#4F9BD0"], [1, "#003F66"]]
 """From orange over white to blue: told apart by every kind of colour vision."""
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down")
+PALETTE = (*OKABE_ITO, INK)
 FONT = 15
 WIDTH = 900
 LETTER, LINE = 7.5, 15
@@ -82,6 +83,12 @@ def finish(figure: go.Figure, height: int, x: str = "", y: str = "") -> go.Figur
     if y:
         figure.update_yaxes(title={"text": y, "standoff": 8})
     return figure
+
+
+def translucent(colour: str, share: float = 0.18) -> str:
+    """A colour that lets others through, for bands."""
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{share})"
 
 
 def legend(figure: go.Figure) -> None:

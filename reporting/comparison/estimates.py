@@ -45,7 +45,7 @@ def short(value: float, digits: int = 2) -> str:
     """A number without the nought before its point; a dash for NaN."""
     if math.isnan(value):
         return "–"
-    text = f"{value:.{digits}f}".replace("-", "−")
+    text = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
     return text.replace("0.", ".", 1) if abs(value) < 1 and not text.endswith("1.00") else text
 
 
@@ -66,6 +66,17 @@ def mean_estimate(values: Float[ndarray, " n"]) -> Estimate:
     mean = float(known.mean())
     half = quantile(n - 1) * float(known.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
     return Estimate(mean, mean - half, mean + half, n)
+
+
+def geometric_mean(values: Float[ndarray, " n"]) -> Estimate:
+    """As :func:`mean_estimate` of logarithms: for times, which differ by factors.
+
+    Values that are NaN or not above 0 are no units.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = mean_estimate(np.log(np.where(values > 0, values, math.nan)))
+    value, low, high = np.exp([found.value, found.low, found.high]).tolist()
+    return Estimate(value, low, high, found.n)
 
 
 def jackknife(value: float, without: Float[ndarray, " n"], correlation: bool = False) -> Estimate:

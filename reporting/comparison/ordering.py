@@ -29,7 +29,8 @@ def order_accuracy(score: Float[ndarray, " n"], truth: Float[ndarray, " n"]) -> 
     left = whole - 2 * pairs.sum(1)
     without = (float(right.sum()) - 2 * right.sum(1)) / np.where(left > 0, left, math.nan)
     found = jackknife(value, without)
-    return Estimate(value, *np.clip([found.low, found.high], 0, 1).tolist(), len(score))
+    low, high = np.clip([found.low, found.high], 0, 1)
+    return Estimate(value, float(low), float(high), len(score))
 
 
 def _agreement(

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from reporting.comparison.downstream_scores import downstream, global_scores
-from reporting.comparison.estimates import Estimate, mean_estimate
+from reporting.comparison.estimates import Estimate, geometric_mean, mean_estimate
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.timing import best_shift, emergence, lead
 from reporting.comparison.wide import (
@@ -97,7 +97,7 @@ def curves(gathered: Gathered) -> tuple[list[Curve], list[str]]:
     known = {**ceilings(heads), **ceilings(fine)} if len(fine) else dict(ceilings(heads))
     parts = {row.score: row for row in fine.drop_duplicates("score").itertuples()}
     found: list[Curve] = []
-    notes: list[str] = list(tasks.notes)
+    notes = list(tasks.notes)
     for run, table in runs:
         own = list(table.index)
         whole = _blank(run, table)
@@ -158,7 +158,10 @@ def _regions(made: Sequence[Curve]) -> list[Curve]:
 
 @dataclass(frozen=True)
 class Rise:
-    """When one score of one encoder rises: means over runs with Student's interval, in steps."""
+    """When one score of one encoder rises: means over runs with Student's interval, in steps.
+
+    Times to half have the geometric mean.
+    """
 
     encoder: str
     name: str
@@ -200,8 +203,8 @@ def _rise(group: Sequence[Curve]) -> Rise:
         over_runs([e.start for e in each]),
         over_runs([e.final for e in each]),
         over_runs([e.rise for e in each]),
-        over_runs([e.half for e in each]),
-        over_runs(hours),
+        geometric_mean(np.array([e.half for e in each])),
+        geometric_mean(np.array(hours)),
         over_runs([e.peak for e in each]),
         over_runs([e.peak_time for e in each]),
         over_runs([e.decline for e in each]),

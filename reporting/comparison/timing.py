@@ -110,18 +110,25 @@ def best_shift(
     a, b = np.interp(even, times, first), np.interp(even, times, second)
     most = int(OVERLAP * (SHIFTS - 1))
     shifts = np.arange(-most, most + 1)
-    r = np.array([_overlap_correlation(a, b, shift) for shift in shifts.tolist()])
+    r = _shifted_correlations(a, b, shifts)
     if np.isnan(r).all():
         return math.nan
     best = int(np.nanargmax(r))
     return float((shifts[best] + _vertex(r, best)) * (even[1] - even[0]))
 
 
-def _overlap_correlation(a: ndarray, b: ndarray, shift: int) -> float:
-    a, b = (a[: len(a) - shift], b[shift:]) if shift >= 0 else (a[-shift:], b[:shift])
-    a, b = a - a.mean(), b - b.mean()
-    scale = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / scale if scale > 1e-12 else math.nan
+def _shifted_correlations(
+    a: Float[ndarray, " t"], b: Float[ndarray, " t"], shifts: ndarray
+) -> Float[ndarray, " s"]:
+    """Pearson's r of ``a[i]`` and ``b[i + shift]`` over what both have, for every shift."""
+    other = np.arange(len(a)) + shifts[:, None]
+    both = (other >= 0) & (other < len(a))
+    size = both.sum(1, keepdims=True)
+    x, y = np.where(both, a, 0), np.where(both, b[other.clip(0, len(a) - 1)], 0)
+    x = np.where(both, x - x.sum(1, keepdims=True) / size, 0)
+    y = np.where(both, y - y.sum(1, keepdims=True) / size, 0)
+    scale = np.sqrt((x**2).sum(1) * (y**2).sum(1))
+    return (x * y).sum(1) / np.where(scale > 1e-12, scale, math.nan)
 
 
 def _vertex(values: ndarray, best: int) -> float:

@@ -9,7 +9,13 @@ import pytest
 from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
 
 from reporting.comparison.correlations import correlate, correlation, without_each_family
-from reporting.comparison.estimates import Estimate, jackknife, mean_estimate, short
+from reporting.comparison.estimates import (
+    Estimate,
+    geometric_mean,
+    jackknife,
+    mean_estimate,
+    short,
+)
 from reporting.comparison.matrices import correlation_matrix
 
 
@@ -123,7 +129,14 @@ def test_a_jackknife_of_a_mean_is_its_interval_by_student() -> None:
     assert math.isnan(jackknife(tau, np.full(10, math.nan), correlation=True).low)
 
 
+def test_times_have_a_geometric_mean() -> None:
+    found = geometric_mean(np.array([2.0, 8.0, math.nan, 0.0]))
+    assert (found.value, found.n) == (pytest.approx(4), 2)
+    logs = mean_estimate(np.log([2.0, 8.0]))
+    assert found.low == pytest.approx(math.exp(logs.low))
+
+
 def test_numbers_are_written_short() -> None:
     assert str(Estimate(0.714, 0.44, -0.872, 36)) == ".71 (.44 … −.87)"
-    assert [short(x) for x in (1.0, 0.999, -0.004, 12.3)] == ["1.00", "1.00", "−.00", "12.30"]
+    assert [short(x) for x in (1.0, 0.999, -0.004, 12.3)] == ["1.00", "1.00", ".00", "12.30"]
     assert str(Estimate(0.5, n=3)) == ".50"

@@ -1,0 +1,171 @@
+"""When does alignment emerge?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from reporting.comparison.drawing import encoder_colours, legend
+from reporting.comparison.emergence_figures import components, halves, lead_map, trajectories
+from reporting.comparison.estimates import Estimate, short
+from reporting.comparison.gathered import Gathered
+from reporting.comparison.rises import REGION, SCORE, TASK, Curve, Lead, Rise, curves, leads, rises
+from reporting.comparison.section import Chart, Grid, Section
+
+QUESTION = "When does it emerge?"
+
+
+def section(gathered: Gathered, seed: int = 0) -> Section:
+    """Trajectories, times to half of the rise, peaks and declines, and what comes first."""
+    found, notes = curves(gathered)
+    brain = [curve for curve in found if curve.kind == SCORE]
+    if not brain:
+        note = "no training run with alignment at three steps or more"
+        return Section("emergence", QUESTION, "Not enough to say.", [], [note])
+    table, ahead = rises(found), leads(found)
+    regions = leads(found, REGION, REGION)
+    notes += _run_notes(found, table)
+    items = [*_charts(gathered, found, table, ahead, notes), _table(table)]
+    if ahead or regions:
+        items.append(_leads([*regions, *ahead]))
+    return Section("emergence", QUESTION, _answer(found, table, ahead, regions), items, notes)
+
+
+def _answer(
+    found: Sequence[Curve], table: Sequence[Rise], ahead: Sequence[Lead], regions: Sequence[Lead]
+) -> str:
+    runs = len({curve.run for curve in found})
+    rising = [row for row in table if row.kind == SCORE and row.half.value > 0]
+    if not rising:
+        return f"In {runs} training runs no alignment score ends above its first value."
+    first = rising[0]
+    text = f"{first.label} of {first.encoder} has made half of its rise after {_steps(first.half)}"
+    if first.half_hours.value > 0:
+        text += f" ({first.half_hours.value:.2g} hours of audio)"
+    text += f", n = {first.half.n}"
+    for row in regions[:1]:
+        text += f"; primary targets lead non-primary by {row.doublings} doublings of training"
+    known = [row.doublings.value for row in ahead if not math.isnan(row.doublings.value)]
+    if known:
+        earlier = sum(value > 0 for value in known)
+        sure = sum(row.doublings.low > 0 for row in ahead)
+        text += (
+            f". Of {len(known)} pairs of alignment and task alignment is half way first in "
+            f"{earlier}, surely in {sure}"
+        )
+    return text + "."
+
+
+def _steps(half: Estimate) -> str:
+    if math.isnan(half.low):
+        return f"{half.value:.3g} steps"
+    return f"{half.value:.3g} steps ({half.low:.3g} … {half.high:.3g})"
+
+
+def _run_notes(found: Sequence[Curve], table: Sequence[Rise]) -> list[str]:
+    notes = []
+    for encoder in dict.fromkeys(curve.encoder for curve in found):
+        runs = len({curve.run for curve in found if curve.encoder == encoder})
+        if runs == 1:
+            notes.append(f"{encoder}: one run, so that its times have no interval")
+    unknown = {curve.encoder for curve in found if math.isnan(curve.hours_per_step)}
+    if unknown:
+        notes.append(f"hours of audio are not known of {', '.join(sorted(unknown))}")
+    for encoder in dict.fromkeys(row.encoder for row in table):
+        own = [r for r in table if r.encoder == encoder and r.kind in (SCORE, TASK)]
+        falls = [f"{r.label} ({r.runs - r.half.n} of {r.runs})" for r in own if r.half.n < r.runs]
+        if falls:
+            notes.append(
+                f"{encoder}: no time to half, since runs end no higher than they began: "
+                f"{', '.join(falls)}"
+            )
+    return notes
+
+
+def _charts(
+    gathered: Gathered,
+    found: Sequence[Curve],
+    table: Sequence[Rise],
+    ahead: Sequence[Lead],
+    notes: list[str],
+) -> list[Chart | Grid]:
+    colours = encoder_colours(gathered)
+    families = gathered.encoders["family"].fillna("").astype(str).to_dict()
+    drawn, left = trajectories(found, colours, families)
+    about = "Mean over runs of an encoder; the band is the range of its runs."
+    legend(drawn)
+    items: list[Chart | Grid] = [
+        Chart("emergence_steps", drawn, f"Scores over training steps. {about}")
+    ]
+    if any(not math.isnan(curve.hours_per_step) for curve in found):
+        over, _ = trajectories(found, colours, families, hours=True)
+        legend(over)
+        items.append(Chart("emergence_hours", over, f"Scores over hours of audio. {about}"))
+    parts, hidden = components(found, families)
+    if parts is not None:
+        legend(parts)
+        caption = "Targets of each score, at their own best layer; primary targets are solid."
+        items.append(Chart("emergence_targets", parts, caption))
+    marks, unseen = halves(table, colours, families)
+    caption = (
+        "When each score stands half way from its first to its last value: geometric mean over "
+        "runs, with Student's interval of logarithms."
+    )
+    items.append(Chart("emergence_half", marks, caption))
+    if ahead:
+        caption = (
+            "By how many doublings of training each alignment score is half way before each task "
+            "(blue: alignment first)."
+        )
+        items.append(Chart("emergence_leads", lead_map(ahead), caption))
+    counts = {"scores": left, "panels of targets": hidden, "times to half": unseen}
+    notes += [f"{n} more {what} are in the table, not drawn" for what, n in counts.items() if n]
+    return items
+
+
+def _table(table: Sequence[Rise]) -> Grid:
+    lines = [
+        {
+            "encoder": row.encoder,
+            "kind": row.kind,
+            "score": row.label,
+            "runs": str(row.runs),
+            "start": str(row.start),
+            "end": str(row.final),
+            "rise": str(row.rise),
+            "steps to half": _steps(row.half) if row.half.n else "–",
+            "hours to half": short(row.half_hours.value),
+            "peak": str(row.peak),
+            "step of the peak": f"{row.peak_step.value:.6g}",
+            "decline": str(row.decline),
+            "ceiling": short(row.ceiling),
+        }
+        for row in table
+    ]
+    caption = (
+        "Rise from the first to the last examined step, the step at which half of it is made "
+        "(straight lines between steps), the highest value and what is lost after it. Means over "
+        "runs with Student's interval; decline is of each run's own peak and never negative."
+    )
+    return Grid("emergence_table", pd.DataFrame(lines), caption)
+
+
+def _leads(table: Sequence[Lead]) -> Grid:
+    lines = [
+        {
+            "first": row.first,
+            "second": row.second,
+            "runs": str(row.doublings.n),
+            "doublings": str(row.doublings),
+            "shift (share of the run)": str(row.shift),
+        }
+        for row in table
+    ]
+    caption = (
+        "Does the first lead the second? Doublings: log2 of the second time to half by the first. "
+        "Shift: by how much of the run the second curve is late where both fit best. Positive: "
+        "the first leads. Means over runs with Student's interval."
+    )
+    return Grid("emergence_leads_table", pd.DataFrame(lines), caption)

@@ -24,7 +24,7 @@ from reporting.kinds import EXCESS
 
 FAMILIES = {
     "rank-based": ("rsa", "rsa_spearman", "rsa_partial", "rsa_halves", "kendall", "mutual_knn"),
-    "dependence": ("cka", "dcor", "rv", "hsic", "gaussian_mi", "cca"),
+    "dependence": ("cka", "dcor", "rv", "rv2", "hsic", "gaussian_mi", "cca"),
     "regression": ("r2", "lag_r2"),
 }
 """Families of metrics by what their names begin with; ``rsa_pearson`` and ``procrustes``, which

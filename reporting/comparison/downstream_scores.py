@@ -211,7 +211,7 @@ def _by_name(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.Series:
 
 
 def _plain_mean(found: Downstream, whole: pd.DataFrame, floors: pd.DataFrame) -> Global:
-    normalised = found.normalised[whole.columns]
+    normalised = found.normalised.reindex(columns=whole.columns)
     if normalised.loc[whole.index].notna().all(axis=None):
         text = f"mean over {whole.shape[1]} tasks ({_named(whole)}) of"
         values = normalised.mean(axis=1, skipna=False)

@@ -95,3 +95,49 @@ def correlated(
 def rising(half: float, times: np.ndarray, low: float = 0.1, high: float = 0.5) -> np.ndarray:
     """A straight rise that is half way at ``half`` and ends at twice that time."""
     return low + (high - low) * np.clip(times / (2 * half), 0, 1)
+
+
+def deep(n: int = 8, apart: float = 0.2, seed: int = 0, layers: int = 11) -> Gathered:
+    """Encoders whose RSA peaks ``apart`` deeper than their CKA, at places that differ."""
+    rng = np.random.default_rng(seed)
+    depth = np.linspace(0, 1, layers)
+    rows = []
+    for i in range(n):
+        middle = 0.4 + 0.1 * rng.integers(-1, 2)
+        for metric, at in (("rsa_spearman", middle + apart), ("cka_debiased", middle)):
+            curve = 0.5 - 0.3 * (depth - at) ** 2 + 0.006 * rng.standard_normal(layers)
+            rows += [
+                row(f"model {i:02}", BRAIN, metric, float(value), layer=f"layer.{k}")
+                for k, value in enumerate(curve)
+            ]
+    return gathered(rows)
+
+
+def trained(
+    runs: int = 3, half: float = 60.0, later: float = 2.0, seed: int = 0, noise: float = 0.3
+) -> Gathered:
+    """Runs that differ in their seed; alignment is half way at ``half``, a task ``later`` times.
+
+    Primary targets are half way at half of that, non-primary ones at twice that. Times differ
+    between runs by factors of deviation ``exp(noise)``, those of task and brain independently.
+    """
+    rng = np.random.default_rng(seed)
+    steps = np.array([0, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 960])
+    rows = []
+    for run in range(runs):
+        brain, task = half * np.exp(noise * rng.standard_normal(2)) * (1, later)
+        lines = {"": brain, "lowfreq": brain / 2, "speech": 2 * brain}
+        fields = {"run": f"run {run}", "metric": "r2", "ceiling": 0.8}
+        for target, at in lines.items():
+            rows += [
+                row("small", BRAIN, value=float(v), target=target, step=int(s), **fields)
+                for s, v in zip(steps, rising(at, steps), strict=True)
+            ]
+        rows += [
+            row(
+                "small", "probe/made", "linear_accuracy", float(v), step=int(s), chance=0.1,
+                run=f"run {run}",
+            )
+            for s, v in zip(steps, rising(task, steps, 0.2, 0.8), strict=True)
+        ]  # fmt: skip
+    return gathered(rows, {"small": {"hours": 96.0, "family": "small"}})

@@ -1,0 +1,283 @@
+"""Sections of a comparison on score tables whose truth is planted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from reporting.comparison import better, depth, drivers, emergence, shortcut
+from reporting.comparison.depths import agreement, depths, family_of, peak_difference, peak_table
+from reporting.comparison.downstream_scores import downstream, global_scores
+from reporting.comparison.drivers import factors
+from reporting.comparison.gathered import Gathered
+from reporting.comparison.rises import REGION, TASK, curves, leads, rises
+from reporting.comparison.section import Chart, Grid, Section
+from reporting.comparison.shortcuts import costs, over_checkpoints, over_models
+from reporting.comparison.usefulness import ABOVE, ALL, associations, pairing, partials
+from reporting.comparison.wide import (
+    best_targets,
+    compared,
+    layer_profiles,
+    missing_notes,
+    over_encoders,
+    over_targets,
+)
+from reporting.tables import headlines, target_headlines
+from tests.reporting.comparison import tables
+
+SECTIONS = [module.section for module in (better, shortcut, emergence, depth, drivers)]
+KINDS = ("scatter", "bar", "heatmap")
+
+
+@pytest.fixture(scope="module")
+def encoders() -> Gathered:
+    return tables.correlated(16, 0.8, seed=1, floor=-0.5)
+
+
+@pytest.fixture(scope="module")
+def run() -> Gathered:
+    return tables.trained(3, seed=2, noise=0.05)
+
+
+def charts(found: Section) -> list[go.Figure]:
+    return [item.figure for item in found.items if isinstance(item, Chart)]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_without_scores_a_section_says_what_is_missing(
+    section: Callable[[Gathered], Section],
+) -> None:
+    rows = [tables.row("a", "fmri/made", "r2", 0.1), tables.row("b", "fmri/made", "r2", 0.2)]
+    found = section(tables.gathered(rows))
+    assert found.items == []
+    assert found.notes
+    assert found.question.endswith("?")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_sections_draw_what_is_converted(
+    section: Callable[[Gathered], Section], encoders: Gathered, run: Gathered
+) -> None:
+    made = {emergence.section: run, depth.section: tables.deep(5)}.get(section, encoders)
+    found = section(made)
+    assert found.items
+    assert len(found.answer) > 20
+    keys = [item.key for item in found.items]
+    assert len(set(keys)) == len(keys)
+    for figure in charts(found):
+        assert {trace.type for trace in figure.data} <= set(KINDS)
+    for item in found.items:
+        assert item.caption
+        if isinstance(item, Grid):
+            assert all(isinstance(cell, str) for cell in item.table.to_numpy().ravel())
+
+
+def test_points_carry_their_names(encoders: Gathered) -> None:
+    figure = charts(better.section(encoders))[0]
+    named = {name for trace in figure.data for name, _ in (trace.customdata or ())}
+    assert named == {f"model {i:02}" for i in range(16)} | {"logmel"}
+
+
+def test_curves_carry_their_encoder(run: Gathered) -> None:
+    found = emergence.section(run)
+    lines = [trace for trace in charts(found)[0].data if trace.mode == "lines+markers"]
+    assert lines
+    assert {trace.meta["encoder"] for trace in lines} <= set(run.encoders.index)
+    assert {trace.meta["family"] for trace in lines} == {"small"}
+
+
+def test_correlations_are_of_all_and_of_those_above_the_floor(encoders: Gathered) -> None:
+    found = pairing(encoders)
+    rows = {(row.downstream, row.encoders): row for row in associations(found)}
+    z = found.scores[0].values
+    whole, above = rows["frozen score (z)", ALL], rows["frozen score (z)", ABOVE]
+    assert whole.n == 16
+    assert above.n == int((z > -0.5).sum()) < 16
+    brain = found.brain.iloc[:, 0]
+    assert whole.pearson.value == pytest.approx(np.corrcoef(brain, z)[0, 1])
+    kept = z > -0.5
+    assert above.pearson.value == pytest.approx(np.corrcoef(brain[kept], z[kept])[0, 1])
+    assert whole.ceiling == pytest.approx(0.8)
+    assert rows["relative score (z)", ALL].pearson.value == pytest.approx(whole.pearson.value)
+    assert set(partials(found)["given"]) == {"size"}
+
+
+def test_without_a_control_the_floor_is_that_of_the_paper() -> None:
+    found = pairing(tables.correlated(12, 0.5, seed=3))
+    value, why = found.scores[0].floor
+    assert value == -1
+    assert "no control" in why
+
+
+def test_without_the_tasks_of_the_reference_scores_above_chance_are_averaged() -> None:
+    rows = []
+    for i in range(6):
+        rows += [
+            tables.row(f"m{i}", "probe/made", "knn_accuracy", 0.2 + 0.1 * i, chance=0.2),
+            tables.row(f"m{i}", "probe/other", "linear_accuracy", 0.5, chance=0.5),
+            tables.row(f"m{i}", "fmri/made", "r2", 0.1 * i),
+        ]
+    made = tables.gathered(rows)
+    scores, notes = global_scores(
+        downstream(made, list(made.encoders.index)), [f"m{i}" for i in range(6)]
+    )
+    assert [score.label for score in scores] == ["score above chance"]
+    assert scores[0].values.tolist() == pytest.approx([i / 16 for i in range(6)])
+    assert any("no frozen score" in note for note in notes)
+    text = better.section(made)
+    assert any("no control has these tasks" in note for note in text.notes)
+
+
+def test_without_chance_ranks_are_averaged() -> None:
+    rows = [tables.row(f"m{i}", "probe/made", "knn_accuracy", 0.1 * i) for i in range(5)]
+    made = tables.gathered(rows)
+    names = list(made.encoders.index)
+    scores, _ = global_scores(downstream(made, names), names)
+    assert scores[0].label == "mean rank"
+    assert scores[0].values.tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+
+
+def test_a_task_is_compared_by_the_metric_that_most_encoders_have() -> None:
+    rows = [
+        tables.row(f"m{i}", "probe/made", "linear_accuracy", 0.1 * i, chance=0) for i in range(4)
+    ]
+    rows.append(tables.row("m4", "probe/made", "mlp_accuracy", 0.9, chance=0))
+    rows.append(tables.row("m3", "probe/made", "mlp_accuracy", 0.9, chance=0))
+    found = downstream(tables.gathered(rows), [f"m{i}" for i in range(5)])
+    assert found.values["probe/made"].tolist()[:4] == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert math.isnan(found.values["probe/made"].iloc[4])
+    assert "linear_accuracy, which 4 of 5" in found.notes[0]
+
+
+def test_missing_cells_are_named(encoders: Gathered) -> None:
+    rows = [tables.row(f"m{i}", "fmri/a", "r2", 0.1 * i) for i in range(5)]
+    rows += [tables.row(f"m{i}", "fmri/b", "r2", 0.1 * i) for i in range(3)]
+    made = tables.gathered(rows)
+    table = over_encoders(made.heads.assign(score=made.heads["benchmark"]), made.encoders.index)
+    assert missing_notes(table) == ["fmri/b: 2 of 5 encoders lack it (m3, m4)"]
+    agreed = agreement(made)
+    assert agreed is not None
+    assert agreed.left == ["m3: lacks a score", "m4: lacks a score"]
+
+
+def test_profiles_are_the_tables_of_headlines() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        tables.row(
+            f"m{i}", f"fmri/{b}", "r2", float(rng.random()), layer=f"layer.{k}", target=target,
+            subject=subject,
+        )
+        for i in range(3) for b in "ab" for k in range(4)
+        for target in ("speech", "music") for subject in ("s1", "s2")
+    ]  # fmt: skip
+    made = tables.gathered(rows)
+    profiles = layer_profiles(made)
+    whole = over_targets(profiles).groupby(["name", "benchmark"], observed=True)["value"].max()
+    known = headlines(made.scores).set_index(["encoder", "benchmark"])["value"]
+    assert whole.to_dict() == pytest.approx(known.to_dict())
+    fine = best_targets(profiles).set_index(["name", "benchmark", "target"])["value"]
+    heads = target_headlines(made.scores).set_index(["encoder", "benchmark", "target"])["value"]
+    assert fine.to_dict() == pytest.approx(heads.to_dict())
+    assert sorted(set(profiles["depth"])) == pytest.approx([0, 1 / 3, 2 / 3, 1])
+
+
+def test_shortcuts_rank_encoders_and_name_the_pick(encoders: Gathered) -> None:
+    found = pairing(encoders)
+    rows = over_models(found, costs(encoders))
+    first = rows[0]
+    brain, z = found.brain.iloc[:, 0], found.scores[0].values
+    assert first.pick == brain.idxmax()
+    assert first.loss == pytest.approx(z.max() - z[brain.idxmax()])
+    assert first.seconds == 2
+    # All tasks are the same number here, so that each stands for the others.
+    assert [row.accuracy.value for row in rows[1:]] == pytest.approx([1] * 6)
+    assert first.blind_loss > first.loss_of_five.value
+
+
+def test_checkpoints_are_ranked_within_each_run(run: Gathered) -> None:
+    found, notes = over_checkpoints(run, costs(run))
+    assert set(found) == {"run 0", "run 1", "run 2"}
+    assert notes == []
+    by_step = found["run 0"][-1]
+    assert by_step.score == "training step"
+    assert by_step.accuracy.value == 1
+    assert found["run 0"][0].accuracy.value == pytest.approx(1, abs=0.35)
+
+
+def test_planted_times_and_leads_are_found(run: Gathered) -> None:
+    made, notes = curves(run)
+    assert notes == []
+    table = {(row.kind, row.label): row for row in rises(made)}
+    whole = table["score", f"{tables.BRAIN} r2"]
+    assert whole.half.value == pytest.approx(60, rel=0.15)
+    assert whole.half.n == whole.runs == 3
+    assert whole.half_hours.value == pytest.approx(whole.half.value * 96 / 960)
+    assert whole.decline.value == pytest.approx(0)
+    assert whole.rise.value == pytest.approx(0.4)
+    assert whole.ceiling == pytest.approx(0.8)
+    assert table[TASK, "made"].half.value == pytest.approx(120, rel=0.15)
+    ahead = {(row.first, row.second): row.doublings for row in leads(made)}
+    assert ahead[f"{tables.BRAIN} r2", "made"].value == pytest.approx(1, abs=0.25)
+    regions = leads(made, REGION, REGION)
+    assert [row.doublings.value for row in regions] == [pytest.approx(2, abs=0.1)]
+
+
+def test_planted_peaks_are_found_and_their_difference() -> None:
+    found = depths(tables.deep(12, 0.3, seed=1))
+    peaks = peak_table(found)
+    score = f"{tables.BRAIN} cka_debiased"
+    assert peaks[score].value == pytest.approx(0.4, abs=0.1)
+    apart = peak_difference(found)[tables.BRAIN]
+    assert apart.low < 0.3 < apart.high
+    assert apart.n == 12
+
+
+def test_families_of_metrics() -> None:
+    names = ["rsa", "mutual_knn", "excess_lag_rsa_spearman", "cka_debiased", "dcor", "r2"]
+    names += ["rsa_pearson", "procrustes", "r2_corrected", "rv2"]
+    assert [family_of(name) for name in names] == [
+        "rank-based", "rank-based", "rank-based", "dependence", "dependence", "regression",
+        "", "", "regression", "dependence",
+    ]  # fmt: skip
+
+
+def test_scores_that_agree_have_a_w_of_one() -> None:
+    rows = [
+        tables.row(f"m{i}", "fmri/made", metric, 0.1 * i)
+        for i in range(5) for metric in ("r2", "rsa")
+    ]  # fmt: skip
+    agreed = agreement(tables.gathered(rows))
+    assert agreed is not None
+    assert agreed.w.value == pytest.approx(1)
+    assert agreed.ranks.iloc[0].tolist() == [1, 2, 3, 4, 5]
+
+
+def test_planted_drivers_are_found() -> None:
+    rng = np.random.default_rng(0)
+    rows, about = [], {}
+    for i in range(18):
+        name, size = f"m{i:02}", 10 ** rng.uniform(6, 9)
+        value = 0.3 + 0.1 * (i % 3 == 0) + 0.01 * rng.standard_normal()
+        rows.append(tables.row(name, "fmri/made", "r2", value))
+        rows.append(tables.row(name, "fmri/size", "r2", math.log10(size)))
+        about[name] = {
+            "trained_on": ("all", "speech", "music")[i % 3], "parameters": size,
+            "objective": ("masked", "other")[i % 2],
+        }  # fmt: skip
+    made = tables.gathered(rows, about)
+    found = drivers.section(made)
+    assert "highest mean: all" in found.answer
+    brain = over_encoders(
+        made.heads.assign(score=made.heads["benchmark"]), list(compared(made).index)
+    )
+    rows_of = {(row.score, row.field): row for row in factors(brain, drivers._known(made.encoders))}
+    assert rows_of["fmri/made", "trained_on"].p < 0.01
+    assert rows_of["fmri/made", "objective"].p > 0.05
+    slope = rows_of["fmri/size", "parameters"].slope
+    assert slope is not None
+    assert slope.value == pytest.approx(1)
+    assert any("family not known of 18" in note for note in found.notes)

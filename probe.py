@@ -17,13 +17,13 @@ import wandb
 from omegaconf import DictConfig
 
 from catalogue import show
-from evaluation.benchmark import Benchmark, Failure, append_rows
+from evaluation.benchmark import Benchmark, Failure, Score, append_rows
 from evaluation.cache import FeatureCache
 from evaluation.contrast import contrasts
 from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.findings import write_findings
-from evaluation.scored import Scored
+from evaluation.scored import Scored, write_failures
 from evaluation.selfcheck import self_check
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch, resolved
 from reporting.downstream import global_keys
@@ -50,6 +50,7 @@ def examine(cfg: DictConfig) -> Examined:
     benchmarks, failures = build_benchmarks(cfg)
     result, controls = Evaluation(failures=failures), Evaluation()
     skipped: set[str] = set()
+    kept: list[Score] = []
     cache = FeatureCache(cfg.cache) if cfg.cache else None
     try:
         device = _device(cfg.device)
@@ -61,6 +62,7 @@ def examine(cfg: DictConfig) -> Examined:
         scored = Scored(folder, encoder, resolved(cfg.encoder), beside)
         rest = scored.rest(benchmarks.values(), cfg.again)
         skipped = set(benchmarks) - {benchmark.name for benchmark in rest}
+        kept = scored.kept(skipped)
         if skipped:
             names = ", ".join(sorted(skipped))
             log.info("scored before and skipped: %s; again=true scores them anew", names)
@@ -82,14 +84,16 @@ def examine(cfg: DictConfig) -> Examined:
         scored.settle(rest, [*result.failures, *controls.failures])
     append_rows(folder / "scores.jsonl", [])  # is there whatever fails
     append_rows(folder / "controls.jsonl", controls.scores)
-    append_rows(folder / "failures.jsonl", [*result.failures, *controls.failures])
-    print_scores(score_table(result.scores), [*result.failures, *controls.failures])
-    print_tasks(score_table(result.scores), score_table(controls.scores))
-    write_profiles(score_table(result.scores), folder / "figures")
+    failed = [*result.failures, *controls.failures]
+    write_failures(folder / "failures.jsonl", benchmarks, failed)
+    table = score_table([*kept, *result.scores])
+    print_scores(table, failed)
+    print_tasks(table, score_table(controls.scores))
+    write_profiles(table, folder / "figures")
     _log(cfg, result)
     log.info("scores are in %s", folder / "scores.jsonl")
     new = {row.benchmark for row in result.scores}
-    return Examined(sorted(new), sorted(skipped), [*result.failures, *controls.failures])
+    return Examined(sorted(new), sorted(skipped), failed)
 
 
 def check(cfg: DictConfig) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from evaluation.benchmark import Benchmark, Failure, append_rows, read_lines, read_scores
+from evaluation.benchmark import (
+    Benchmark,
+    Failure,
+    Score,
+    append_rows,
+    read_lines,
+    read_scores,
+)
 from evaluation.evaluate import Evaluation, fingerprint
 from evaluation.identity import UnknownIdentityError, described, identity
 from models.encoder import Encoder, StoredFeatures
@@ -89,6 +96,16 @@ class Scored:
             or (benchmark.name, self._marks[benchmark.name]) not in found
         ]
 
+    def kept(self, names: Iterable[str]) -> list[Score]:
+        """Rows that the folder has of the encoder on those benchmarks."""
+        wanted = set(names)
+        return [
+            row
+            for row in read_scores(self.folder / SCORES)
+            if row.benchmark in wanted
+            and (row.encoder, row.fingerprint) == (self.name, self._weights)
+        ]
+
     def write(self, part: Evaluation) -> None:
         """Append rows of scores."""
         append_rows(self.folder / SCORES, part.scores)
@@ -103,6 +120,17 @@ class Scored:
         done = [name for name in names if name in self._marks and not {name, ""} & failed]
         rows = [Settled(name, self._marks[name], self.name, self._weights) for name in done]
         append_rows(self.folder / SCORED, rows)
+
+
+def write_failures(path: Path, examined: Iterable[str], failures: Sequence[Failure]) -> None:
+    """Append failures; earlier ones of what was examined now, or of no benchmark, are gone."""
+    over = {*examined, ""}
+    earlier = read_lines(path) if path.exists() else []
+    others = [Failure(**line) for line in earlier if line["benchmark"] not in over]
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.unlink(missing_ok=True)
+    append_rows(draft, [*others, *failures])
+    draft.replace(path)
 
 
 def _known(encoder: Encoder | StoredFeatures, weights: str) -> str | None:

@@ -61,7 +61,9 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
 def _answer(found: Pairing, rows: Sequence[Association]) -> str:
     label = found.scores[0].label
     mine = [row for row in rows if row.downstream == label]
-    whole, above = ([r for r in mine if r.encoders == kind] for kind in (ALL, ABOVE))
+    whole, above = ([r for r in mine if r.encoders == kind and r.n >= 4] for kind in (ALL, ABOVE))
+    if not whole:
+        return "Not enough to say: no alignment score has four encoders with a global score."
     first = whole[0]
     text = f"Over {first.n} encoders {first.alignment} goes with the {label} at r = {first.pearson}"
     if above:

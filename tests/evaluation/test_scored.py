@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from evaluation.benchmark import Benchmark, Failure, read_scores
 from evaluation.evaluate import evaluate
-from evaluation.scored import Scored
+from evaluation.scored import Scored, write_failures
 from models.encoder import Frames
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder, sounds
 
@@ -157,3 +158,11 @@ def test_rows_are_written_as_soon_as_they_are_there(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         examine(tmp_path, Counting(), [two()[0], last])
     assert {row.benchmark for row in read_scores(tmp_path / "scores.jsonl")} == {"probe/one"}
+
+
+def test_failures_that_were_mended_are_gone(tmp_path: Path) -> None:
+    path = tmp_path / "failures.jsonl"
+    write_failures(path, ["a", "b"], [Failure("a", "no labels"), Failure("b", "no sounds")])
+    write_failures(path, ["c"], [Failure("", "no weights")])
+    write_failures(path, ["a"], [])
+    assert [json.loads(line)["benchmark"] for line in path.read_text().splitlines()] == ["b"]

@@ -188,8 +188,12 @@ def test_an_interruption_ends_the_sweep(run: Any, tmp_path: Path) -> None:
         time.sleep(60)
         return Examined()
 
-    with pytest.raises(SystemExit) as exit:
-        run(job)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        with pytest.raises(SystemExit) as exit:
+            run(job)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert exit.value.code == 130
     assert "interrupted" in (tmp_path / ".outcomes" / "7" / "3.json").read_text()
 

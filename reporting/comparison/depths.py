@@ -174,7 +174,8 @@ def agreement(
     if not sizes or max(sizes) == 0:
         return None
     kept = table.iloc[:, : 2 + int(np.argmax(sizes))].dropna()
-    left = [f"{name}: too few encoders have it" for name in table if name not in kept]
+    rare = [str(name) for name in table if name not in kept]
+    left = [f"not ranked by, too few encoders have them: {', '.join(rare)}"] if rare else []
     left += [f"{name}: lacks a score" for name in table.index.difference(kept.index, sort=False)]
     w, p = concordance(kept.to_numpy(float).T, seed)
     ranks = kept.rank(ascending=False).T

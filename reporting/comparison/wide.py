@@ -67,13 +67,22 @@ def ceilings(heads: pd.DataFrame) -> pd.Series:
 
 
 def missing_notes(table: pd.DataFrame, most: int = 5) -> list[str]:
-    """A line for every column that some encoders lack, with their names."""
-    notes = []
+    """A line for all columns that the same encoders lack, with their names."""
+    groups: dict[tuple[str, ...], list[str]] = {}
     for column in table.columns[table.isna().any()]:
-        lacking = table.index[table[column].isna()].tolist()
-        listed = ", ".join(lacking[:most]) + (", …" if len(lacking) > most else "")
-        notes.append(f"{column}: {len(lacking)} of {len(table)} encoders lack it ({listed})")
-    return notes
+        lacking = tuple(table.index[table[column].isna()])
+        groups.setdefault(lacking, []).append(str(column))
+    return [
+        f"{_few(columns, most)}: {len(lacking)} of {len(table)} encoders lack "
+        f"{'it' if len(columns) == 1 else 'them'} ({_few(lacking, most)})"
+        for lacking, columns in groups.items()
+    ]
+
+
+def _few(names: Sequence[str], most: int) -> str:
+    """The first names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def layer_profiles(gathered: Gathered, names: Sequence[str] | None = None) -> pd.DataFrame:

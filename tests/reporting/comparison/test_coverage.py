@@ -163,7 +163,7 @@ def of_peaks(times: int) -> float:
     """Coverage of the planted difference of peaks: rank-based metrics two layers of ten deeper."""
     held = 0
     for seed in range(times):
-        found = peak_difference(depths(tables.deep(8, 0.2, seed)))
+        found = peak_difference(depths(tables.deep(12, 0.2, seed)))
         held += found[tables.BRAIN].low <= 0.2 <= found[tables.BRAIN].high
     return held / times
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,7 +180,8 @@ def _of_run(
 def across_runs(runs: Mapping[str, list[Shortcut]]) -> list[tuple[str, Estimate, Estimate]]:
     """Accuracy and regret of every score: the mean over runs, with Student's interval.
 
-    Of a single run, accuracy with its jackknife over checkpoints, and regret without interval.
+    Of a single run, accuracy with its jackknife over checkpoints, and regret without interval; of
+    two, no interval. Those of accuracy are cut at 0 and 1, those of regret at 0.
     """
     names = list(dict.fromkeys(row.score for rows in runs.values() for row in rows))
     found = []
@@ -189,6 +190,13 @@ def across_runs(runs: Mapping[str, list[Shortcut]]) -> list[tuple[str, Estimate,
         if len(own) == 1:
             found.append((name, own[0].accuracy, Estimate(own[0].loss, n=own[0].accuracy.n)))
             continue
-        accuracy = mean_estimate(np.array([row.accuracy.value for row in own]))
-        found.append((name, accuracy, mean_estimate(np.array([row.loss for row in own]))))
+        accuracy = _mean_within([row.accuracy.value for row in own], 1.0)
+        found.append((name, accuracy, _mean_within([row.loss for row in own], math.inf)))
     return found
+
+
+def _mean_within(values: Sequence[float], highest: float) -> Estimate:
+    found = mean_estimate(np.array(values))
+    if found.n < 3:
+        return Estimate(found.value, n=found.n)
+    return Estimate(found.value, max(found.low, 0.0), min(found.high, highest), found.n)

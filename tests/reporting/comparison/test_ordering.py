@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
+from reporting.comparison.estimates import Estimate
 from reporting.comparison.ordering import order_accuracy, regret
+from reporting.comparison.shortcuts import Shortcut, across_runs
 
 
 def draw(n: int = 9, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -80,3 +84,16 @@ def test_sizes_that_do_not_exist_and_missing_values_are_errors() -> None:
     score[0] = np.nan
     with pytest.raises(ValueError, match="1 with a missing value"):
         order_accuracy(score, truth)
+
+
+@pytest.mark.parametrize("values", [[0.5, 1.0], [0.5, 1.0, 0.9], [0.0, 0.1, 0.0, 0.2]])
+def test_a_mean_over_runs_stays_a_share(values: list[float]) -> None:
+    row = Shortcut("r2", "alignment", "task", none := Estimate(0.0), "", 0.0, none, 0.0, 1.0, 1.0)
+    runs = {str(i): [replace(row, accuracy=Estimate(v, n=5))] for i, v in enumerate(values)}
+    ((name, accuracy, _),) = across_runs(runs)
+    assert (name, accuracy.n) == ("r2", len(values))
+    assert accuracy.value == pytest.approx(sum(values) / len(values))
+    if len(values) < 3:
+        assert math.isnan(accuracy.low)
+    else:
+        assert 0 <= accuracy.low <= accuracy.value <= accuracy.high <= 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile
+from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -36,19 +36,15 @@ class Precomputed:
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:
         file = Path(path)
-        if not file.is_file():
-            raise FileNotFoundError(f"no features at {file}: check encoder.path")
-        try:
-            with file.open("rb") as handle, np.load(handle, allow_pickle=False) as content:
-                arrays = {key: content[key] for key in content.files}
-        except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
-            raise ValueError(f"{file} is no readable npz of plain arrays: {error}") from error
+        arrays = _arrays(file)
         if "stimuli" not in arrays:
             raise ValueError(f"{file} has no array 'stimuli' with the stimulus names")
         self.name = name or file.stem
         self.path = file
         self.fingerprint = hashlib.sha256(file.read_bytes()).hexdigest()
         self.stimuli = arrays["stimuli"].astype(str).ravel().tolist()
+        if not self.stimuli:
+            raise ValueError(f"{file} names no stimulus: 'stimuli' is empty")
         self._rows = _rows_by_name(file, self.stimuli)
         self.layers = tuple(key for key in arrays if key not in NOT_LAYERS)
         self._values = {layer: self._check(layer, arrays[layer]) for layer in self.layers}
@@ -57,12 +53,19 @@ class Precomputed:
         framed = any(values.ndim == 3 for values in self._values.values())
         if framed and "rate" not in arrays:
             raise ValueError(f"{file} has arrays with frames but no 'rate' in Hz")
-        self.rate = float(arrays["rate"]) if "rate" in arrays else 1.0
-        self.offset = float(arrays["offset"]) if "offset" in arrays else 0.5 / self.rate
+        self.rate = _scalar(file, arrays, "rate", 1.0)
+        if self.rate <= 0:
+            raise ValueError(f"{file}: rate is {self.rate:g} Hz, expected frames in a second")
+        self.offset = _scalar(file, arrays, "offset", 0.5 / self.rate)
 
     def _check(self, layer: str, values: np.ndarray) -> Tensor:
         n = len(self.stimuli)
-        if values.ndim not in (2, 3) or len(values) != n:
+        if values.dtype.kind not in "fiub":
+            raise ValueError(
+                f"{self.path}: layer {layer} holds {values.dtype}, expected real numbers; "
+                f"arrays that are no layers are {', '.join(NOT_LAYERS)}"
+            )
+        if values.ndim not in (2, 3) or len(values) != n or not values.size:
             raise ValueError(
                 f"{self.path}: layer {layer} has shape {values.shape}, "
                 f"expected ({n}, dim) or ({n}, frames, dim) for {n} stimuli"
@@ -97,8 +100,37 @@ class Precomputed:
                 return self._rows[key]
         raise ValueError(
             f"{self.path} has no features of stimulus {name} "
-            f"({len(self.stimuli)} stimuli, the first is {self.stimuli[0]})"
+            f"({len(self.stimuli)} stimuli, the first is {self.stimuli[0]}): 'stimuli' must name "
+            "every sound of the benchmark, with or without folder and extension"
         )
+
+
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    """Every array of an archive of plain arrays."""
+    if not file.is_file():
+        raise FileNotFoundError(f"no features at {file}: check encoder.path")
+    if not is_zipfile(file):
+        raise ValueError(
+            f"{file} is no readable npz: it is torn or of another kind; expected what "
+            "np.savez(FILE, stimuli=NAMES, LAYER=ARRAY) writes"
+        )
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            return {key: content[key] for key in content.files}
+    except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
+        said = str(error)
+        if "pickle" in said:
+            said = "it holds objects, which are refused; save names with dtype=str"
+        raise ValueError(f"{file} is no readable npz of plain arrays: {said}") from error
+
+
+def _scalar(file: Path, arrays: Mapping[str, np.ndarray], key: str, default: float) -> float:
+    if key not in arrays:
+        return default
+    value = arrays[key]
+    if value.size != 1 or value.dtype.kind not in "fiu" or not np.isfinite(value).all():
+        raise ValueError(f"{file}: {key} is {' '.join(str(value).split())}, expected one number")
+    return float(value.item())
 
 
 def _rows_by_name(file: Path, stimuli: Sequence[str]) -> dict[str, int]:

@@ -78,6 +78,17 @@ def test_frames_carry_rate_and_offset(tmp_path: Path) -> None:
             "stimulus a more than once",
         ),
         ({"deep": np.array([[{}], [1], [2]], dtype=object)}, "no readable npz of plain arrays"),
+        ({"stimuli": NAMES.astype(object)}, "it holds objects.* save names with dtype=str"),
+        ({"deep": np.array([["a"]] * 3)}, "layer deep holds <U1, expected real numbers"),
+        ({"deep": np.zeros((3, 1), complex)}, "layer deep holds complex128"),
+        ({"deep": np.zeros((3, 0))}, r"layer deep has shape \(3, 0\)"),
+        ({"deep": np.zeros((0, 1)), "stimuli": np.array([])}, "names no stimulus"),
+        ({"deep": np.zeros((3, 4, 2)), "rate": 0}, "rate is 0 Hz"),
+        (
+            {"deep": np.zeros((3, 4, 2)), "rate": [1.0, 2.0]},
+            r"rate is \[1. 2.\], expected one number",
+        ),
+        ({"deep": np.zeros((3, 1)), "offset": "soon"}, "offset is soon, expected one number"),
     ],
 )
 def test_a_file_that_is_wrong_is_explained(

@@ -149,7 +149,7 @@ class Hear(External):
 def _functions(module: str, layers: Sequence[str], install: str) -> ModuleType:
     try:
         found = importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise ModuleNotFoundError(
             f"no module {module} with HEAR's functions: {install or 'install it'}, or check "
             f"encoder.module ({error})"

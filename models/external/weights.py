@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from models.checkpoint import refusal
 
 
 def read_weights(path: str | Path) -> Any:
@@ -20,12 +23,13 @@ def read_weights(path: str | Path) -> Any:
     try:
         if Path(path).suffix == ".safetensors":
             return importlib.import_module("safetensors.torch").load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # asks to report what is refused on purpose
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
     except ImportError as error:
         raise ModuleNotFoundError(f"{path} needs the package: pip install safetensors") from error
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
             f"{path} cannot be read: it is damaged, or holds more than weights, which is not "
-            f"executed ({reason})"
+            f"executed ({refusal(path, error)}): get it anew, or save its weights alone"
         ) from error

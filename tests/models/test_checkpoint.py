@@ -11,6 +11,7 @@ import torch
 from models.checkpoint import check_shapes, read_checkpoint
 from models.encodecmae import EncodecMAE
 from models.external.checkpoint import build, load_checkpoint
+from models.external.weights import read_weights
 
 STACK = {"_target_": "models.transformer.Transformer", "layers": 2, "dim": 16, "heads": 2}
 MEL = {"_target_": "models.frontend.LogMel", "bands": 16, "sample_rate": 8000}
@@ -71,6 +72,24 @@ def test_a_saved_model_comes_back_the_same(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no checkpoint at .*absent\.ckpt: check"):
         read_checkpoint(tmp_path / "absent.ckpt")
+
+
+def test_a_folder_is_no_checkpoint_and_one_inside_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"is a folder, expected .* step_00000100\.ckpt"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(FileNotFoundError, match=r"a folder.* such as .*checkpoints/last\.ckpt"):
+        read_checkpoint(tmp_path)
+
+
+def test_what_a_refused_file_would_call_is_named_and_nothing_is_advised(tmp_path: Path) -> None:
+    path = tmp_path / "evil.ckpt"
+    torch.save({"entrain": Bomb(tmp_path / "executed")}, path)
+    for read in (read_checkpoint, read_weights):
+        with pytest.raises(ValueError, match=r"it would call \S+, which is refused") as caught:
+            read(path)
+        assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])

@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import re
+import socket
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
+import torch
 from torch import nn
+
+from models.checkpoint import refused_call
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +75,8 @@ def load(
             f"device_map={device_map} needs the package accelerate: pip install accelerate, or "
             "leave encoder.device_map out"
         )
+    if not isinstance(getattr(torch, dtype, None), torch.dtype):
+        raise ValueError(f"dtype={dtype}: expected float32, bfloat16 or float16")
     where = _place(path, revision, trust_remote_code)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # what matters is reported here
@@ -127,20 +136,42 @@ def _transformers() -> ModuleType:
 
 def _place(path: str, revision: str | None, trust_remote_code: bool) -> dict[str, Any]:
     folder = Path(path)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        inside = [*folder.glob("*/config.json"), *folder.glob("snapshots/*/config.json")]
+        near = f": did you mean encoder.path={inside[0].parent}?" if inside else ""
+        raise FileNotFoundError(
+            f"{path} has no config.json, expected a folder that save_pretrained made{near}"
+        )
     if not folder.is_dir():
         if folder.exists():
             raise ValueError(
                 f"{path} is a file: give the folder that save_pretrained made, with config.json "
                 "in it, or for a checkpoint of train.py encoder=checkpoint"
             )
-        if folder.is_absolute() or path.startswith(".") or path.count("/") != 1:
+        if folder.is_absolute() or path.startswith((".", "~")) or path.count("/") != 1:
             raise FileNotFoundError(f"no folder at {path}: check encoder.path")
         if trust_remote_code and not revision:
             raise ValueError(
                 f"trust_remote_code would run whatever code {path} has today: give "
                 "encoder.revision=COMMIT of code that you have read"
             )
-    return {"revision": revision or "main", "trust_remote_code": trust_remote_code}
+    return {
+        "revision": revision or "main",
+        "trust_remote_code": trust_remote_code,
+        "local_files_only": not folder.is_dir() and _out_of_reach(),
+    }
+
+
+def _out_of_reach() -> bool:
+    """Whether the hub's name is not known here: asking it would be tried for half a minute."""
+    hub = importlib.import_module("huggingface_hub.constants").ENDPOINT
+    if getproxies():
+        return False
+    try:
+        socket.getaddrinfo(urlsplit(hub).hostname, None)
+    except OSError:
+        return True
+    return False
 
 
 def _class(transformers: ModuleType, config: Any, name: str | None) -> Any:
@@ -178,10 +209,12 @@ def _weights(
     except (OSError, ImportError):
         raise
     except Exception as error:
-        said = " ".join(str(error).split()).partition(". ")[0]
+        first = " ".join(str(error).split()).partition(". ")[0]
+        said = refused_call(error) or f"{type(error).__name__}: {first}"
         raise ValueError(
             f"the weights in {path} cannot be read: they are damaged, not those of this class, or "
-            f"hold more than weights, which is not executed ({type(error).__name__}: {said})"
+            f"hold more than weights, which is not executed ({said}): get them anew, save them as "
+            "safetensors, or give encoder.model_class"
         ) from error
     _check_keys(model, info, path)
     return model
@@ -242,4 +275,15 @@ def _explained(error: Exception, path: str) -> Exception:
             f"{path} is not on this machine and could not be had from the hub: where there is a "
             f"network, run `hf download {path} --local-dir FOLDER`, then give encoder.path=FOLDER"
         )
-    return error if path in text else type(error)(f"{path}: {text}")
+    if unknown := re.search(r"model type `(\S+)` but", text):
+        version = _transformers().__version__
+        return ValueError(
+            f"{path} is of model_type {unknown[1]}, which transformers {version} does not know: "
+            "check its config.json, or install a version that does"
+        )
+    if path in text and isinstance(error, OSError):
+        return OSError(f"{text.rstrip('.')}: save or download the model anew")
+    if path in text:
+        return error
+    kinds: tuple[type[Exception], ...] = (OSError, ImportError)  # others take more than a text
+    return next((k for k in kinds if isinstance(error, k)), ValueError)(f"{path}: {text}")

@@ -74,7 +74,7 @@ class HuggingFace(External):
             else:
                 window_seconds = window_seconds or most
         within = kind.submodule if submodule is None else submodule
-        tower = loaded.model.get_submodule(within) if within else loaded.model
+        tower = _tower(loaded.model, within)
         config = getattr(tower, "config", loaded.config)
         if (patches := patch_times(config)) is not None:
             rate, offset = rate or patches[0], patches[1] if offset is None else offset
@@ -94,6 +94,10 @@ class HuggingFace(External):
         self.kind, self.extractor = kind, extractor
         self.model, self.tower, self.spread = loaded.model, tower, loaded.spread
         self.method = method or kind.method
+        if not callable(getattr(tower, self.method, None)):
+            raise ValueError(
+                f"{type(tower).__name__} has no method {self.method}: check encoder.method"
+            )
         self.accepted = tuple(inspect.signature(self._call()).parameters)
         wanted: Any = kind.layers if layers is None else layers
         how = layout or kind.layout
@@ -218,6 +222,18 @@ class HuggingFace(External):
     def _on_device(self, values: Tensor) -> Tensor:
         first = next(self.model.parameters())
         return values.to(device=first.device, dtype=first.dtype)
+
+
+def _tower(model: nn.Module, name: str | None) -> Any:
+    """The part of a model that is run."""
+    try:
+        return model.get_submodule(name or "")
+    except AttributeError as error:
+        inside = ", ".join(part for part, _ in model.named_children())
+        raise ValueError(
+            f"{type(model).__name__} has no module {name}: check encoder.submodule; inside it are "
+            f"{inside}"
+        ) from error
 
 
 def load_huggingface(

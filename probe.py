@@ -115,6 +115,13 @@ def checked(cfg: DictConfig) -> Examined:
     return Examined(["selfcheck"], failures=[Failure("selfcheck", text) for text in said])
 
 
+def follow(cfg: DictConfig) -> None:
+    """Watch a run; a watch of several would never come to the second."""
+    if in_sweep():
+        raise ValueError("watch= follows one run: leave -m out, and start one watch for each run")
+    watch(cfg, _device(cfg.device))
+
+
 def _controls(
     cfg: DictConfig,
     encoder: Any,
@@ -155,7 +162,7 @@ def _device(name: str) -> torch.device:
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")
 def main(cfg: DictConfig) -> None:
     if cfg.watch:
-        guarded(lambda cfg: watch(cfg, _device(cfg.device)), cfg)
+        guarded(follow, cfg)
     elif in_sweep():
         run_job(checked if cfg.check else examine, cfg)
     else:

@@ -13,6 +13,7 @@ import torch
 import wandb
 from omegaconf import DictConfig, OmegaConf
 
+import probe
 import watch as watching
 from evaluation.evaluate import Evaluation
 from tests.composing import composed, tiny
@@ -232,6 +233,12 @@ def test_what_a_watch_does_not_do_is_refused(
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(ValueError, match=message):
         checked(config(tmp_path, *overrides, encoder=encoder))
+
+
+def test_a_watch_is_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "in_sweep", lambda: True)
+    with pytest.raises(ValueError, match="leave -m out, and start one watch for each run"):
+        probe.follow(config(tmp_path))
 
 
 def test_a_folder_that_is_no_run_is_refused_and_one_inside_is_named(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from callbacks.comparison import log_comparison
 from catalogue import encoder_configs
-from launch import build, build_loggers, explain, guarded, launch, resolved
+from launch import build, build_loggers, explain, guarded, launch, listed, resolved
 from models.checkpoint import read_checkpoint
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.gathering import FACTS, gather
@@ -40,13 +40,13 @@ def compare(cfg: DictConfig) -> None:
     with _bar() as bar:
         reading = bar.add_task("Reading", total=None)
         gathered = gather(
-            list(cfg.runs),
+            listed(cfg.runs),
             facts=facts_of_encoders(),
             overrides=overrides,
-            controls=list(cfg.controls),
+            controls=listed(cfg.controls),
             names=dict(cfg.names),
-            include={key: list(value or []) for key, value in cfg.include.items()},
-            exclude=list(cfg.exclude),
+            include={key: listed(value) for key, value in cfg.include.items()},
+            exclude=listed(cfg.exclude),
             describe=facts_of_checkpoints,
             advance=lambda done, of: bar.update(reading, completed=done, total=of),
         )
@@ -97,11 +97,15 @@ def facts_of_file(path: Path) -> dict[str, dict[str, Any]]:
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or a column is not known.
+        If there is no such file, it is no csv, or a column is not known.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}: check facts=")
-    table = pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+        table = table.astype({key: "float" for key in ("parameters", "hours") if key in table})
+    except ValueError as error:
+        raise ValueError(f"{path} is no csv of facts ({error}): see docs/compare.md") from error
     unknown = sorted(set(table.columns) - {"encoder", "control", *FACTS})
     if "encoder" not in table or unknown:
         raise ValueError(

@@ -142,12 +142,16 @@ def explain(error: BaseException) -> str:
             return (
                 f"there is no setting {name}: --cfg job shows all of them, +{name}=… adds a new one"
             )
+        if found := re.search(r"Could not delete from config\. '([^']+)' does not exist", text):
+            return f"there is no setting {found.group(1)} to leave out: --cfg job shows all of them"
     # The innermost is the setting itself, the others refer to it.
     if unset := re.findall(r"Missing mandatory value: ([\w.]+)", "\n".join(map(str, chain))):
         return f"{unset[-1]} is not set: give {unset[-1]}=…"
     # The innermost error that says something: what a parser raises may be without a text.
     cause = next((e for e in reversed(chain) if str(e) not in ("", "None")), chain[-1])
     text = " ".join(str(cause).split()) or type(cause).__name__
+    if isinstance(cause, PermissionError | NotADirectoryError | FileExistsError) and cause.filename:
+        return f"{cause.filename}: {str(cause.strerror).lower()}: give another folder or file"
     return f"missing key {text}" if isinstance(cause, KeyError) else text
 
 
@@ -194,6 +198,11 @@ def _undescribe(config: Any) -> None:
         _undescribe(config._get_node(key))
 
 
+def listed(value: Any) -> list[Any]:
+    """A list, also of what was given without brackets."""
+    return [value] if isinstance(value, str) else list(value or [])
+
+
 def resolved(cfg: DictConfig) -> dict[str, Any]:
     """The config as plain containers, every reference resolved."""
     return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
@@ -223,12 +232,12 @@ def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failur
                 waiting.extendleft(reversed(parts))
             else:
                 if cfg.get("probes") and isinstance(made, Probing):
-                    made = made.with_probes(list(cfg.probes))
+                    made = made.with_probes(listed(cfg.probes))
                 whole = cfg.get("full") and isinstance(made, Extensible)
                 benchmarks[name] = made.in_full() if whole else made
         except Exception as error:
             missing = any(isinstance(e, FileNotFoundError) for e in _causes(error))
-            if missing and name in (cfg.get("optional") or []):
+            if missing and name in listed(cfg.get("optional")):
                 log.info("%s is left out: %s", name, explain(error))
             else:
                 failures.append(Failure(name, explain(error)))

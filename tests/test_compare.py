@@ -68,6 +68,9 @@ def test_a_section_that_fails_is_named_and_the_others_stay(runs: Path) -> None:
         (["runs=[nowhere]"], "no scores.jsonl in nowhere"),
         (["include.encoder=[nobody]"], "no score is left"),
         (["facts=nothing.csv"], "no file nothing.csv: check facts="),
+        (["runs=nowhere"], "no scores.jsonl in nowhere"),
+        (["include.benchmark=nothing/*"], "no score is left"),
+        (["~sections.colour"], "there is no setting sections.colour to leave out"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(runs: Path, overrides: list[str], words: str) -> None:
@@ -92,6 +95,10 @@ def test_facts_are_read_from_yaml_and_csv(runs: Path) -> None:
     path.write_text("encoder,colour\nx,red\n")
     with pytest.raises(ValueError, match="has the columns encoder, colour: expected encoder and"):
         facts_of_file(path)
+    for content in ("", "encoder,hours\nx,many\n"):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"facts\.csv is no csv of facts \(.*docs/compare"):
+            facts_of_file(path)
 
 
 def test_a_checkpoint_says_what_it_was_trained_on(tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_errors_without_a_text_give_their_kind() -> None:
     assert explain(MemoryError()) == "MemoryError"
     assert explain(KeyError("speaker")) == "missing key 'speaker'"
     assert explain(ValueError("two\n   lines")) == "two lines"
+    assert explain(PermissionError(13, "Permission denied", "/a/b")).startswith("/a/b: permission")
     wrapped = HydraException("Error in call to target")
     wrapped.__cause__ = ValueError("165 rows but 160")
     assert explain(wrapped) == "165 rows but 160"

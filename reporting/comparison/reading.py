@@ -103,7 +103,10 @@ def read_runs(
             failures += [{**row, "run": run} for row in _rows(folder / FAILURES, notes)]
         advance(done + 1, len(files))
     if not parts:
-        raise ValueError(f"no score in {several(files)}: nothing was scored there yet")
+        raise ValueError(
+            f"no score in {several(files)}: nothing was scored there yet, or these are no score "
+            "files (docs/scores.md)"
+        )
     columns = ["run", "encoder", "benchmark", "error", "step"]
     failed = pd.DataFrame(failures, columns=columns).astype({"step": "Int64"})
     return Found(_together(parts), failed.drop_duplicates(ignore_index=True), folders, notes)

@@ -67,7 +67,8 @@ def train(cfg: DictConfig) -> pl.Trainer:
 def build_callbacks(cfg: DictConfig, benchmarks: dict[str, Any], run_id: str) -> list[pl.Callback]:
     """Callbacks of the config, and the one that writes the run's origin into its checkpoints."""
     callbacks = []
-    for name, value in cfg.callbacks.items():
+    # Ours saves last, so that its files hold what other checkpoint callbacks have kept until then.
+    for name, value in sorted(cfg.callbacks.items(), key=lambda item: item[0] == "checkpoint"):
         if value is None:  # callbacks.evaluation=null: left to probe.py watch=…
             continue
         extra = {"benchmarks": benchmarks} if name == "evaluation" else {}

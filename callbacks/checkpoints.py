@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from callbacks.arrivals import step_of
+from callbacks.evaluation import EvaluationCallback
 from callbacks.schedule import Schedule
+from reporting.summaries import lower_is_better
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointSaveError(RuntimeError):
@@ -27,26 +35,45 @@ class ScheduledCheckpoint(Checkpoint):
     folder : path
     schedule : Schedule
     keep : int, optional
-        Keep only the newest ``keep`` steps; all of them by default.
+        Keep only the newest ``keep`` steps, with ``monitor`` the best ones and the newest one
+        beside them; all of them by default.
+    monitor : str, optional
+        A score by the name that loggers are given, such as ``align/fmri/simulated/r2``. The step
+        where it is best, of equals the earliest, is ``best.ckpt`` too.
     """
 
-    def __init__(self, folder: str | Path, schedule: Schedule, keep: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        schedule: Schedule,
+        keep: int | None = None,
+        monitor: str | None = None,
+    ) -> None:
+        if keep is not None and keep < 1:
+            raise ValueError(
+                f"callbacks.checkpoint.keep={keep}: expected 1 or more, or null for all"
+            )
         self.folder = Path(folder)
         self.schedule = schedule
         self.keep = keep
+        self.monitor = monitor
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._check_monitor(trainer)
         if trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
             for draft in self.folder.glob(".*.tmp"):
                 draft.unlink()
         if trainer.global_step == 0:
             self._save(trainer)
+        elif trainer.is_global_zero:  # what a kill left undone
+            self._tidy(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
     ) -> None:
         if self.schedule.due(trainer.global_step, int(trainer.estimated_stepping_batches)):
+            self._check_monitor(trainer)
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
@@ -58,7 +85,7 @@ class ScheduledCheckpoint(Checkpoint):
             trainer.save_checkpoint(draft, weights_only=False)
             if trainer.is_global_zero:
                 draft.replace(path)
-                self._point_last_to(path)
+                self._point("last", path)
         except (OSError, RuntimeError) as error:
             draft.unlink(missing_ok=True)
             raise CheckpointSaveError(
@@ -66,16 +93,66 @@ class ScheduledCheckpoint(Checkpoint):
                 "free some space and go on with ckpt_path=last"
             ) from error
         self._saved = trainer.global_step
-        if trainer.is_global_zero and self.keep is not None:
-            for old in sorted(self.folder.glob("step_*.ckpt"))[: -self.keep]:
-                old.unlink()
+        if trainer.is_global_zero:
+            self._tidy(trainer)
 
-    def _point_last_to(self, path: Path) -> None:
-        draft = self.folder / ".last.tmp"
+    def _tidy(self, trainer: pl.Trainer) -> None:
+        """Name the best step, and take away those that are not kept."""
+        files = {step_of(path): path for path in sorted(self.folder.glob("step_*.ckpt"))}
+        kept = list(files)  # the last one is the most wanted
+        if self.monitor is not None:
+            kept = _from_worst_to_best(self.monitor, _examination(trainer).headlines, kept)
+            if kept:
+                self._point("best", files[kept[-1]])
+        if self.keep is not None:
+            for step in files.keys() - {*kept[-self.keep :], max(files, default=0)}:
+                files[step].unlink()
+
+    def _check_monitor(self, trainer: pl.Trainer) -> None:
+        """Refuse a monitor that no examination has given, unless its benchmark has just failed."""
+        if self.monitor is None:
+            return
+        examination = _examination(trainer)
+        given = {key for keys in examination.headlines.values() for key in keys}
+        if self.monitor in given or not examination.visited:
+            return
+        newest = examination.visited[-1]
+        failed = [row.benchmark for row in examination.failures if row.step == newest]
+        if any(f"/{name}/" in f"/{self.monitor}" for name in failed):
+            log.warning("there is no %s yet: its benchmark has failed", self.monitor)
+            return
+        near = difflib.get_close_matches(self.monitor, sorted(given), n=3, cutoff=0.3)
+        raise ValueError(
+            f"callbacks.checkpoint.monitor={self.monitor} is no score of this run's benchmarks: "
+            f"did you mean {', '.join(near or sorted(given)[:12]) or 'one of a suite=…'}?"
+        )
+
+    def _point(self, name: str, path: Path) -> None:
+        """Make ``NAME.ckpt`` a second name of a checkpoint."""
+        draft = self.folder / f".{name}.tmp"
         draft.unlink(missing_ok=True)
         os.link(path, draft)
-        draft.replace(self.folder / "last.ckpt")
+        draft.replace(self.folder / f"{name}.ckpt")
 
     def _last_good(self) -> str:
         last = self.folder / "last.ckpt"
         return f"the last good checkpoint is {last}" if last.exists() else "there is none before it"
+
+
+def _examination(trainer: pl.Trainer) -> EvaluationCallback:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, EvaluationCallback) and callback.benchmarks:
+            return callback
+    raise ValueError(
+        "callbacks.checkpoint.monitor needs scores, but nothing is examined: leave "
+        "callbacks.evaluation as it is and give a suite=… or benchmark=[…]"
+    )
+
+
+def _from_worst_to_best(
+    monitor: str, headlines: Mapping[int, Mapping[str, float]], steps: Sequence[int]
+) -> list[int]:
+    """Those of the steps that have the score."""
+    known = [step for step in steps if monitor in headlines.get(step, {})]
+    sign = -1.0 if lower_is_better(monitor) else 1.0
+    return sorted(known, key=lambda step: (sign * headlines[step][monitor], -step))

@@ -14,9 +14,9 @@ from reporting.comparison.gathered import Gathered
 from reporting.comparison.report import FIGURES, PAGE, TABLES, item_name
 from reporting.comparison.section import Chart, Section
 from reporting.comparison.trajectories import trajectory_summaries
+from reporting.summaries import SUMMARY
 
 LINEAGE = ["encoder", "step", "run", "data_fingerprint", "revision", "checkpoint", "fingerprint"]
-SUMMARY = ("best", "final", "area")
 
 
 def log_comparison(

@@ -22,6 +22,15 @@ def score_keys(rows: Iterable[Score]) -> dict[str, float]:
     return log_keys(table) | global_keys(table)
 
 
+def keys_of_steps(rows: Iterable[Score]) -> dict[int, dict[str, float]]:
+    """Headlines of every training step."""
+    of_step: dict[int, list[Score]] = {}
+    for row in rows:
+        if row.step is not None:
+            of_step.setdefault(row.step, []).append(row)
+    return {step: score_keys(of_step[step]) for step in sorted(of_step)}
+
+
 def cost_keys(result: Evaluation) -> dict[str, float]:
     """What one examination took."""
     return {

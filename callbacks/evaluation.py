@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from callbacks.display import (
     cost_keys,
+    keys_of_steps,
     log_score_table,
     log_step,
     score_keys,
@@ -33,8 +34,9 @@ class EvaluationCallback(pl.Callback):
 
     Scores are computed before the checkpoint of the same step is written and are part of this
     callback's state, so that checkpoint N holds the scores of step N and a resumed run goes on
-    from them. Random number generators, train mode and weights are left as they were: a run
-    with and without evaluation gives the same weights, bit by bit.
+    from them. Other callbacks find the newest in ``trainer.callback_metrics`` under the names that
+    loggers are given. Random number generators, train mode and weights are left as they were: a
+    run with and without evaluation gives the same weights, bit by bit.
 
     Parameters
     ----------
@@ -77,6 +79,8 @@ class EvaluationCallback(pl.Callback):
         self.scores: list[Score] = []
         self.failures: list[Failure] = []
         self.visited: list[int] = []
+        self.headlines: dict[int, dict[str, float]] = {}
+        """By step, what the loggers were given."""
         self._spent = 0.0
         self._begun = time.perf_counter()
 
@@ -95,6 +99,7 @@ class EvaluationCallback(pl.Callback):
         self.baseline_scores = [Score(**row) for row in state_dict["baseline_scores"]]
         self.failures = [Failure(**row) for row in state_dict["failures"]]
         self.visited = list(state_dict["visited"])
+        self.headlines = keys_of_steps(self.scores)
 
     # ---- when --------------------------------------------------------------------------------
 
@@ -106,6 +111,8 @@ class EvaluationCallback(pl.Callback):
             self._rewrite_rows()
         if trainer.global_step == 0:
             self._visit(trainer, pl_module)
+        elif self.headlines:
+            _offer(trainer, {}, self.headlines[max(self.headlines)])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
@@ -125,8 +132,10 @@ class EvaluationCallback(pl.Callback):
         self.scores += result.scores
         self.failures += result.failures
         self._spent += result.seconds
-        keys = self._keys(result)
-        pl_module.log_dict(keys, logger=False, rank_zero_only=True)
+        before = self.headlines.get(max(self.headlines, default=0), {})
+        self.headlines[step] = score_keys(result.scores)
+        _offer(trainer, before, self.headlines[step])
+        keys = self.headlines[step] | self._cost(result)
         if trainer.is_global_zero:
             append_rows(self.folder / "scores.jsonl", result.scores)
             append_rows(self.folder / "failures.jsonl", result.failures)
@@ -164,10 +173,9 @@ class EvaluationCallback(pl.Callback):
 
     # ---- what is shown -----------------------------------------------------------------------
 
-    def _keys(self, result: Evaluation) -> dict[str, float]:
+    def _cost(self, result: Evaluation) -> dict[str, float]:
         wall = max(time.perf_counter() - self._begun, 1e-9)
-        share = {"eval/share_of_wall_time": min(1.0, self._spent / wall)}
-        return score_keys(result.scores) | cost_keys(result) | share
+        return cost_keys(result) | {"eval/share_of_wall_time": min(1.0, self._spent / wall)}
 
     def _report(self, trainer: pl.Trainer, keys: dict[str, float], step: int) -> None:
         hours = hours_per_step(trainer)
@@ -192,6 +200,18 @@ class EvaluationCallback(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.scores and trainer.is_global_zero:
             log_score_table(trainer.loggers, self.scores, trainer.global_step)
+
+
+def _offer(trainer: pl.Trainer, old: Mapping[str, float], new: Mapping[str, float]) -> None:
+    """Let other callbacks monitor the newest scores, to the last bit, on every rank.
+
+    ``LightningModule.log`` would round them to 32 bits, and at the end of the epoch give those of
+    step 0 again. A score that is old is nobody's.
+    """
+    metrics = trainer.callback_metrics
+    for name in old:
+        metrics.pop(name, None)
+    metrics.update({name: torch.tensor(value, dtype=torch.float64) for name, value in new.items()})
 
 
 def hours_per_step(trainer: pl.Trainer) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from callbacks.checkpoints import CheckpointSaveError
 from evaluation.benchmark import read_scores
@@ -16,6 +17,7 @@ from evaluation.evaluate import evaluate
 from launch import build_benchmarks
 from models.checkpoint import read_checkpoint
 from models.external.checkpoint import load_checkpoint
+from reporting.tables import log_keys, score_table
 from tests.composing import TINY, composed, tiny
 from train import train
 
@@ -189,6 +191,50 @@ def test_keep_bounds_the_number_of_checkpoints(tmp_path: Path) -> None:
     train(composed(tmp_path, *TINY, "suite=none", "callbacks.checkpoint.keep=1"))
     kept = [path.name for path in (tmp_path / "checkpoints").glob("step_*")]
     assert kept == ["step_00000006.ckpt"]
+
+
+MONITOR = "align/fmri/simulated/r2"
+BEST = [
+    f"callbacks.checkpoint.monitor={MONITOR}",
+    "callbacks.checkpoint.keep=1",
+    "+callbacks.best._target_=pytorch_lightning.callbacks.ModelCheckpoint",
+    f"+callbacks.best.monitor={MONITOR}",
+    "+callbacks.best.mode=max",
+    "+callbacks.best.every_n_train_steps=${schedule.every}",
+    "+callbacks.best.dirpath=${paths.run}/lightning",
+]
+
+
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_the_best_checkpoint_is_kept_also_after_a_kill(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "train.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
+        )
+        with pytest.raises(InterruptedError):
+            train(tiny(tmp_path, *BEST))
+    trainer = train(tiny(tmp_path, *BEST, "ckpt_path=last"))
+    assert rows(tmp_path) == rows(finished)
+    table = score_table(tmp_path / "scores.jsonl")
+    values = {step: log_keys(table[table["step"] == step])[MONITOR] for step in (0, 2, 4, 6)}
+    best = max(values, key=lambda step: values[step])
+    kept = [p.name for p in sorted((tmp_path / "checkpoints").glob("step_*"))]
+    assert kept == [f"step_{step:08d}.ckpt" for step in sorted({best, 6})]
+    named = {name: tmp_path / "checkpoints" / f"{name}.ckpt" for name in ("best", "last")}
+    assert {n: read_checkpoint(p)["global_step"] for n, p in named.items()} == {
+        "best": best,
+        "last": 6,
+    }
+    assert all(v.equal(weights(tmp_path, 6)[name]) for name, v in weights(finished, 6).items())
+    # Lightning's own sees no step 0, which is no end of a batch.
+    (theirs,) = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint))
+    later = max((2, 4, 6), key=lambda step: values[step])
+    assert theirs.best_model_score == values[later]
+    assert read_checkpoint(theirs.best_model_path)["global_step"] == later
+    assert len(list((tmp_path / "lightning").iterdir())) == 1
 
 
 @pytest.mark.long

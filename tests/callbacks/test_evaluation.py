@@ -28,10 +28,6 @@ class Restless(ToyEncoder):
 
     device = torch.device("cpu")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.logged: dict[str, float] = {}
-
     def encode(self, audio: Tensor, lengths: Tensor) -> dict[str, Frames]:
         torch.rand(3)
         np.random.rand(3)  # noqa: NPY002 - the generator that Lightning seeds
@@ -39,18 +35,17 @@ class Restless(ToyEncoder):
         assert not torch.is_autocast_enabled("cpu")
         return super().encode(audio, lengths)
 
-    def log_dict(self, values: dict[str, float], **_: object) -> None:
-        self.logged = dict(values)
-
 
 class Ledger:
     """A logger that keeps what it is given."""
 
     def __init__(self) -> None:
         self.steps: list[int] = []
+        self.values: dict[str, float] = {}
 
     def log_metrics(self, values: dict[str, float], step: int) -> None:
         self.steps.append(step)
+        self.values = values
 
 
 def trainer(step: int = 0, last: int = 10, rank: int = 0) -> Any:
@@ -62,6 +57,7 @@ def trainer(step: int = 0, last: int = 10, rank: int = 0) -> Any:
         datamodule=SimpleNamespace(hours_per_batch=0.5),
         world_size=4,
         accumulate_grad_batches=2,
+        callback_metrics={},
     )
 
 
@@ -135,8 +131,27 @@ def test_steps_of_the_schedule_are_visited_once(tmp_path: Path) -> None:
     assert [row.step for row in rows] == [step for step in (0, 2, 4, 8, 10) for _ in range(2)]
     assert rows == examination.scores
     assert (tmp_path / "trajectory.html").exists()
-    assert "probe/toy/mean" in module.logged
-    assert 0 < module.logged["eval/share_of_wall_time"] <= 1
+
+
+def test_other_callbacks_find_the_newest_scores_and_no_others(tmp_path: Path) -> None:
+    benchmarks = {"a": MeanBenchmark("probe/toy"), "b": MeanBenchmark("probe/frail")}
+    examination, run = callback(tmp_path, benchmarks=benchmarks), trainer()
+    examination.on_train_start(run, Restless())  # type: ignore[arg-type]
+    given = run.loggers[0].values
+    assert 0 < given["eval/share_of_wall_time"] <= 1
+    expected = {key: given[key] for key in ("probe/toy/mean", "probe/frail/mean")}
+    assert {key: value.item() for key, value in run.callback_metrics.items()} == expected
+    benchmarks["b"].error = ValueError("no labels today")
+    run.global_step = 2
+    run.callback_metrics["val/loss"] = torch.tensor(1.0)
+    examination.on_train_batch_end(run, Restless())  # type: ignore[arg-type]
+    assert set(run.callback_metrics) == {"val/loss", "probe/toy/mean"}
+    resumed, other = callback(tmp_path, benchmarks=benchmarks), trainer(step=3, rank=1)
+    resumed.load_state_dict(examination.state_dict())
+    resumed.on_train_start(other, Restless())  # type: ignore[arg-type]
+    assert resumed.headlines == examination.headlines
+    assert list(resumed.headlines) == [0, 2]
+    assert other.callback_metrics == {"probe/toy/mean": run.callback_metrics["probe/toy/mean"]}
 
 
 def test_state_comes_back_through_a_safe_checkpoint(tmp_path: Path) -> None:
@@ -176,9 +191,10 @@ def test_rows_later_than_the_checkpoint_are_taken_off_the_disk(tmp_path: Path) -
 
 def test_when_all_benchmarks_fail_the_run_goes_on(tmp_path: Path) -> None:
     broken = {"a": MeanBenchmark("probe/broken", error=ValueError("no labels today"))}
-    module = Restless()
-    callback(tmp_path, benchmarks=broken).on_train_start(trainer(), module)  # type: ignore[arg-type]
-    assert module.logged["eval/failed"] == 1
+    module, run = Restless(), trainer()
+    callback(tmp_path, benchmarks=broken).on_train_start(run, module)  # type: ignore[arg-type]
+    assert run.loggers[0].values["eval/failed"] == 1
+    assert not run.callback_metrics
     assert "no labels today" in (tmp_path / "failures.jsonl").read_text()
     with pytest.raises(RuntimeError, match="no labels today"):
         callback(tmp_path, benchmarks=broken, on_error="raise").on_train_start(trainer(), module)  # type: ignore[arg-type]
@@ -194,10 +210,10 @@ def test_only_the_first_rank_writes(tmp_path: Path) -> None:
 
 
 def test_without_benchmarks_nothing_is_examined(tmp_path: Path) -> None:
-    module = Restless()
-    callback(tmp_path, benchmarks={}).on_train_start(trainer(), module)  # type: ignore[arg-type]
+    module, run = Restless(), trainer()
+    callback(tmp_path, benchmarks={}).on_train_start(run, module)  # type: ignore[arg-type]
     assert not module.batches
-    assert not module.logged
+    assert not run.loggers[0].steps
 
 
 def test_hours_of_a_step_count_ranks_and_accumulation() -> None:

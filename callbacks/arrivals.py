@@ -70,6 +70,11 @@ class Arrivals:
         return found
 
 
+def name_of(step: int) -> str:
+    """The name of the checkpoint of a step."""
+    return f"step_{step:08d}.ckpt"
+
+
 def step_of(path: Path) -> int:
     """The step that a checkpoint's name says, -1 if it says none."""
     digits = path.stem.removeprefix("step_")

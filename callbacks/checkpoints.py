@@ -11,9 +11,10 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
-from callbacks.arrivals import step_of
+from callbacks.arrivals import name_of, step_of
 from callbacks.evaluation import EvaluationCallback
 from callbacks.schedule import Schedule
+from callbacks.summary import tell_checkpoints
 from reporting.summaries import lower_is_better
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,7 @@ class ScheduledCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        path = self.folder / f"step_{trainer.global_step:08d}.ckpt"
+        path = self.folder / name_of(trainer.global_step)
         if path.exists() and trainer.global_step == getattr(self, "_saved", None):
             return
         draft = self.folder / f".{path.name}.tmp"
@@ -99,14 +100,17 @@ class ScheduledCheckpoint(Checkpoint):
     def _tidy(self, trainer: pl.Trainer) -> None:
         """Name the best step, and take away those that are not kept."""
         files = {step_of(path): path for path in sorted(self.folder.glob("step_*.ckpt"))}
+        names = {"last": name_of(trainer.global_step)}
         kept = list(files)  # the last one is the most wanted
         if self.monitor is not None:
             kept = _from_worst_to_best(self.monitor, _examination(trainer).headlines, kept)
             if kept:
                 self._point("best", files[kept[-1]])
+                names["best"] = files[kept[-1]].name
         if self.keep is not None:
             for step in files.keys() - {*kept[-self.keep :], max(files, default=0)}:
                 files[step].unlink()
+        tell_checkpoints(trainer.loggers, names)
 
     def _check_monitor(self, trainer: pl.Trainer) -> None:
         """Refuse a monitor that no examination has given, unless its benchmark has just failed."""

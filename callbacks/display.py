@@ -8,6 +8,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
 
+from callbacks.summary import lineage
 from evaluation.benchmark import Benchmark, Failure, Score
 from evaluation.evaluate import Evaluation
 from reporting.downstream import global_keys
@@ -88,13 +89,14 @@ def show_profiles(
 
 
 def log_score_table(loggers: Sequence[Logger], scores: Sequence[Score], step: int) -> None:
-    """Every row as a table, in W&B."""
+    """Every row as a table, in W&B, and from which checkpoint it is."""
     import wandb
 
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            rows = wandb.Table(dataframe=score_table(scores))
-            logger.log_metrics({"scores": rows}, step)  # type: ignore[dict-item]
+            tables = {"scores": score_table(scores), "lineage": lineage(scores)}
+            media = {name: wandb.Table(dataframe=table) for name, table in tables.items()}
+            logger.log_metrics(media, step)  # type: ignore[arg-type]
 
 
 def _log_media(

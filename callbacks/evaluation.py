@@ -23,6 +23,7 @@ from callbacks.display import (
     show_trajectory,
 )
 from callbacks.schedule import Schedule
+from callbacks.summary import tell_summaries
 from evaluation.benchmark import Benchmark, Extensible, Failure, Score, append_rows
 from evaluation.evaluate import Encoder, Evaluation, evaluate
 
@@ -180,6 +181,7 @@ class EvaluationCallback(pl.Callback):
     def _report(self, trainer: pl.Trainer, keys: dict[str, float], step: int) -> None:
         hours = hours_per_step(trainer)
         log_step(trainer.loggers, keys, step, hours)
+        tell_summaries(trainer.loggers, self.headlines)
         rows = (self.scores, self.baseline_scores, self.failures)
         show_trajectory(trainer.loggers, self.folder, self.title, step, *rows, hours)
 

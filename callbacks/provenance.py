@@ -12,10 +12,13 @@ import pytorch_lightning as pl
 import torch
 
 from callbacks.evaluation import hours_per_step
+from callbacks.summary import tell_origin
 
 
 class Provenance(pl.Callback):
     """Write config, code revision, data fingerprint and random states into every checkpoint.
+
+    W&B is told the same of the run, but for the random states.
 
     They stand under ``checkpoint["entrain"]`` as plain containers, so that the file loads with
     ``weights_only=True``. ``last_step`` and ``hours_per_step`` tell one who watches the run when
@@ -39,12 +42,17 @@ class Provenance(pl.Callback):
     ) -> None:
         checkpoint["entrain"] = {
             "config": self.config,
+            **self._origin(trainer, pl_module),
+            "last_step": int(trainer.estimated_stepping_batches),
+            "hours_per_step": hours_per_step(trainer),
+        }
+
+    def _origin(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, str]:
+        return {
             "git_revision": self.revision,
             "data_fingerprint": trainer.datamodule.fingerprint,  # type: ignore[attr-defined]
             "run_id": self.run_id,
             "target_digest": pl_module.target.digest(),  # type: ignore[operator, union-attr]
-            "last_step": int(trainer.estimated_stepping_batches),
-            "hours_per_step": hours_per_step(trainer),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -62,6 +70,8 @@ class Provenance(pl.Callback):
         self._resumed = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            tell_origin(trainer.loggers, self._origin(trainer, pl_module))
         state = getattr(self, "_resumed", None)
         if state is None:
             return

@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from callbacks.arrivals import step_of
 from callbacks.display import (
     cost_keys,
+    keys_of_steps,
     log_score_table,
     log_step,
     score_keys,
@@ -24,8 +25,9 @@ from callbacks.display import (
 )
 from callbacks.evaluation import full_forms, suits
 from callbacks.ledger import Entry, Ledger, read_entries
+from callbacks.summary import tell_origin, tell_summaries
 from callbacks.tracking import FLUSH_SECONDS
-from evaluation.benchmark import Benchmark, Failure, append_rows
+from evaluation.benchmark import Benchmark, Failure, Score, append_rows
 from evaluation.evaluate import Encoder, Evaluation, evaluate, fingerprint
 from models.checkpoint import read_checkpoint
 from reporting.downstream import global_keys
@@ -92,6 +94,7 @@ class Watcher:
             evaluate, device=device, time_budget=time_budget, progress=progress
         )
         self._logged = set(read_entries(folder / "logged.jsonl"))
+        self._headlines: dict[int, dict[str, float]] | None = None
         self._told = False  # whether the loggers were given anything by this process
         (folder / "failures.jsonl").write_text("")
 
@@ -121,7 +124,7 @@ class Watcher:
         full = plan.full_at_end and step >= self.last_step
         benchmarks = full_forms(plan.benchmarks) if full else plan.benchmarks
         result = self._score(self.ledger, encoder, step, benchmarks, full)
-        self._show(plan, step, result, origin.get("hours_per_step"))
+        self._show(plan, step, result, origin)
 
     def _begin(self, origin: Mapping[str, Any]) -> Plan:
         """The plan, made at the first checkpoint, and the floor examined."""
@@ -182,17 +185,19 @@ class Watcher:
 
     # ---- what is shown -----------------------------------------------------------------------
 
-    def _show(self, plan: Plan, step: int, result: Evaluation, hours: float | None) -> None:
+    def _show(self, plan: Plan, step: int, result: Evaluation, origin: Mapping[str, Any]) -> None:
         """Log what was not logged yet, then note that it was; refresh the page."""
         entries = self.ledger.at(step)
         news = [entry for entry in entries if entry not in self._logged]
         if not news and not result.failures:
             return
+        hours = origin.get("hours_per_step")
         rows = [row for row in self.ledger.scores if row.step == step]
         fresh = {entry.benchmark for entry in news}
         keys = score_keys(row for row in rows if row.benchmark in fresh)
         keys |= global_keys(score_table(rows)) | (cost_keys(result) if result.seconds else {})
         log_step(plan.loggers, keys, step, hours)
+        self._summarise(plan, rows, step, origin)
         show_profiles(plan.loggers, self.folder, step, rows, plan.benchmarks)
         told = (self.ledger.scores, self.floor.scores, self.failures, hours)
         show_trajectory(plan.loggers, self.folder, plan.title, step, *told)
@@ -202,3 +207,14 @@ class Watcher:
         append_rows(self.folder / "logged.jsonl", news)  # type: ignore[arg-type]
         self._logged |= set(news)
         log.info("step %d: %d benchmarks, %.1f s", step, len(entries), result.seconds)
+
+    def _summarise(
+        self, plan: Plan, rows: Sequence[Score], step: int, origin: Mapping[str, Any]
+    ) -> None:
+        """Tell W&B of the whole run; the headlines of each step are made once."""
+        if self._headlines is None:
+            self._headlines = keys_of_steps(self.ledger.scores)
+        else:
+            self._headlines |= keys_of_steps(rows)
+        tell_origin(plan.loggers, origin)
+        tell_summaries(plan.loggers, self._headlines)

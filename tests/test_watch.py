@@ -81,6 +81,40 @@ def test_points_are_in_the_same_run_of_wandb_at_their_steps(run: Path) -> None:
 
 
 @pytest.mark.long
+def test_summaries_and_lineage_are_read_back_from_both_offline_parts(run: Path) -> None:
+    training, watched = parts(run)
+    logged = training.values("align/", "probe/")
+    keys = {key for _, key in logged}
+    assert {"align/fmri/simulated/r2", "probe/simulated_vowel/knn_accuracy"} <= keys
+    for key in keys:
+        (first,), (last,) = (logged.get((step, key), [None]) for step in (0, 2))
+        expected = {"final": last, "best": last if first is None else max(first, last)}
+        if first is not None:
+            expected["area"] = pytest.approx((first + last) / 2)
+        for part in (training, watched):
+            told = {n: part.summary.get(f"{key}/{n}") for n in ("best", "final", "area")}
+            assert {n: value for n, value in told.items() if value is not None} == expected
+    content = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["entrain"]
+    names = ("data_fingerprint", "git_revision", "target_digest", "run_id")
+    expected = {name: content[name] for name in names}
+    assert training.config["origin"] == watched.config["origin"] == expected
+    assert training.config["max_steps"] == 2
+    assert training.summary["checkpoints/last"] == "step_00000002.ckpt"
+    for part in (training, watched):
+        (table,) = (row["lineage/path"] for row in part.history if "lineage/path" in row)
+        file = next(run.glob(f"wandb/*/files/{table}"))  # of one content, in both
+        told = json.loads(file.read_text())
+        assert told["columns"] == ["step", "checkpoint", "fingerprint", "scores", "benchmarks"]
+        assert [line[:2] for line in told["data"]] == [
+            [0, "step_00000000.ckpt"],
+            [2, "step_00000002.ckpt"],
+        ]
+        marks = {row["fingerprint"] for row in rows(run / "scores.jsonl")}
+        assert {line[2] for line in told["data"]} == marks
+        assert sum(line[3] for line in told["data"]) == len(rows(run / "scores.jsonl"))
+
+
+@pytest.mark.long
 def test_a_second_watch_scores_and_logs_nothing(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

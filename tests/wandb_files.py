@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ class Part:
     resume: bool = False
     axes: dict[str, str] = field(default_factory=dict)  # pattern of keys → their axis
     history: list[dict[str, Any]] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)  # what was told beside the history
 
     def values(self, *prefixes: str) -> dict[tuple[int, str], list[float]]:
         """Every value of the keys that begin so, by trainer/global_step and key."""
@@ -48,14 +50,20 @@ def _part(path: Path) -> Part:
         if record.HasField("run"):
             part.run_id, part.name = record.run.run_id, record.run.display_name
             part.resume = record.run.resume
+            part.config |= _items(record.run.config.update)
+        elif record.HasField("config"):
+            part.config |= _items(record.config.update)
+        elif record.HasField("summary"):
+            part.summary |= _items(record.summary.update)
         elif record.HasField("metric"):
             part.axes[record.metric.glob_name or record.metric.name] = record.metric.step_metric
         elif record.HasField("history"):
-            items = record.history.item
-            part.history.append(
-                {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}
-            )
+            part.history.append(_items(record.history.item))
     return part
+
+
+def _items(items: Iterable[Any]) -> dict[str, Any]:
+    return {"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in items}
 
 
 def _contents(data: bytes) -> Iterator[bytes]:

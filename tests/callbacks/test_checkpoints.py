@@ -31,6 +31,7 @@ class Run:
             global_step=0,
             estimated_stepping_batches=4,
             is_global_zero=True,
+            loggers=[],
             callbacks=[self.examination, self.saving],
             save_checkpoint=self.write,
         )

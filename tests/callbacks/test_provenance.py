@@ -21,6 +21,8 @@ TRAINER: Any = SimpleNamespace(
     estimated_stepping_batches=100.0,
     world_size=2,
     accumulate_grad_batches=3,
+    is_global_zero=True,
+    loggers=[],
 )
 MODULE: Any = SimpleNamespace(target=SimpleNamespace(digest=lambda: "codes"))
 

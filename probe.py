@@ -115,11 +115,16 @@ def checked(cfg: DictConfig) -> Examined:
     return Examined(["selfcheck"], failures=[Failure("selfcheck", text) for text in said])
 
 
-def follow(cfg: DictConfig) -> None:
-    """Watch a run; a watch of several would never come to the second."""
+def stand_alone(cfg: DictConfig) -> None:
+    """Watch a run, or list what there is: neither is a job of a sweep."""
     if in_sweep():
-        raise ValueError("watch= follows one run: leave -m out, and start one watch for each run")
-    watch(cfg, _device(cfg.device))
+        raise ValueError(
+            "watch= and list= stand alone: leave -m out, and start one watch for each run"
+        )
+    if cfg.watch:
+        watch(cfg, _device(cfg.device))
+    else:
+        show(cfg)
 
 
 def _controls(
@@ -161,12 +166,12 @@ def _device(name: str) -> torch.device:
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")
 def main(cfg: DictConfig) -> None:
-    if cfg.watch:
-        guarded(follow, cfg)
+    if cfg.watch or cfg.list:
+        guarded(stand_alone, cfg)
     elif in_sweep():
         run_job(checked if cfg.check else examine, cfg)
     else:
-        guarded(show if cfg.list else check if cfg.check else probe, cfg)
+        guarded(check if cfg.check else probe, cfg)
 
 
 if __name__ == "__main__":

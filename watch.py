@@ -89,6 +89,7 @@ def checked(cfg: DictConfig) -> Path:
     run = Path(cfg.watch)
     if not (run / "checkpoints").is_dir() and not _is_training(run / ".hydra" / "config.yaml"):
         inside = sorted(path.parent for path in run.glob("*/checkpoints"))
+        inside += [run.parent] if run.name == "checkpoints" and run.is_dir() else []
         near = f": did you mean watch={inside[-1]}?" if inside else ""
         raise FileNotFoundError(
             f"watch={run}: expected the folder of a run of train.py, such as runs/NAME/TIME, with "

@@ -272,7 +272,9 @@ def test_what_a_watch_does_not_do_is_refused(
 def test_a_watch_is_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "in_sweep", lambda: True)
     with pytest.raises(ValueError, match="leave -m out, and start one watch for each run"):
-        probe.follow(config(tmp_path))
+        probe.stand_alone(config(tmp_path))
+    with pytest.raises(ValueError, match="watch= and list= stand alone"):
+        probe.stand_alone(composed(tmp_path, "list=encoders", "output_dir=x", config="probe"))
 
 
 def test_a_folder_that_is_no_run_is_refused_and_one_inside_is_named(tmp_path: Path) -> None:
@@ -282,6 +284,8 @@ def test_a_folder_that_is_no_run_is_refused_and_one_inside_is_named(tmp_path: Pa
     (inside / "checkpoints").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=f"did you mean watch={inside}"):
         checked(config(tmp_path / "mine"))
+    with pytest.raises(FileNotFoundError, match=f"did you mean watch={inside}\\?"):
+        checked(config(inside / "checkpoints"))
     assert not (tmp_path / "mine" / "watch").exists()
     assert checked(config(inside)) == inside
 

@@ -64,8 +64,10 @@ def _rows(values: list[list[float]], e: int, b: int, of: int, step: int | None) 
         "step": step,
         "seconds": 1.0,
     }
+    # The first row of a task is of all its classes: the one that is compared.
+    parts = [f"part{t}" if brain or t else "" for t in range(len(values[0]))]
     return [
-        json.dumps(row | {"layer": f"encoder.{k}", "target": f"part{t}", "value": value}) + "\n"
+        json.dumps(row | {"layer": f"encoder.{k}", "target": parts[t], "value": value}) + "\n"
         for k, targets in enumerate(values)
         for t, value in enumerate(targets)
     ]

@@ -28,7 +28,7 @@ def concordance(values: Float[ndarray, "metrics n"], seed: int = 0) -> tuple[Est
         Higher is better, without NaN.
     """
     m, n = values.shape
-    found = kendall_w(torch.from_numpy(np.ascontiguousarray(values, float)), ORDERS, seed)
+    found = kendall_w(torch.from_numpy(np.array(values, float)), ORDERS, seed)
     rest = [np.delete(values, i, axis=1) for i in range(n)]
     without = np.array([_mean_rho(part) for part in rest]) if n > 3 else np.full(n, math.nan)
     rho = jackknife(_mean_rho(values), without, correlation=True)

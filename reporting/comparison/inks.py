@@ -16,6 +16,8 @@ POINT = 0.75
 MARKERS = {"circle": "o", "square": "s", "diamond": "D", "cross": "P", "x": "X", "star": "*"}
 MARKERS |= {"triangle-up": "^", "triangle-down": "v", "triangle-left": "<", "triangle-right": ">"}
 MARKERS |= {"pentagon": "p", "hexagon": "h", "line-ns": "|", "line-ew": "_"}
+SMALL = {"*": 1.5, "P": 1.2, "X": 1.2}
+"""Marks of matplotlib that look smaller than those of plotly, and by what they grow."""
 DASHES = {"dash": (0, (5, 3)), "dot": (0, (1, 2)), "dashdot": "-.", "longdash": (0, (8, 3))}
 
 

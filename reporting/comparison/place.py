@@ -13,6 +13,7 @@ from reporting.comparison.inks import (
     DASHES,
     MARKERS,
     POINT,
+    SMALL,
     colours_of,
     each,
     numbers,
@@ -120,7 +121,7 @@ class Place:
             self.axes.scatter(
                 x[rows],
                 y[rows],
-                s=sizes[rows] ** 2,
+                s=(sizes[rows] * SMALL.get(shape, 1)) ** 2,
                 marker=shape,
                 facecolors="none" if hollow else own,
                 edgecolors=own if hollow else [edges[k] for k in rows],
@@ -272,6 +273,8 @@ class Place:
         if hidden:
             self.axes.axis("off")
         names = self.axes.get_legend_handles_labels()[1]
+        if (self.layout.get("legend") or {}).get("orientation") == "h":
+            return  # one above all panels: reporting/comparison/png.py
         if self.layout.get("showlegend", len(names) > 1) and names:
             self.axes.legend(fontsize=9, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 

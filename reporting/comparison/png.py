@@ -7,7 +7,7 @@ an error, so that no figure is drawn in part.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,10 @@ from reporting.comparison.place import Place
 from reporting.panels import INK
 
 WIDTH, DPI = 900, 100
+LETTERS_ACROSS = 120
+"""Letters of a legend beside each other."""
+TITLES = 0.5
+"""Inches above the highest panels that their titles take."""
 ANCHORS = {"left": "left", "right": "right", "center": "center", "auto": "center"}
 
 
@@ -46,7 +50,34 @@ def write_png(content: Mapping[str, Any], path: Path) -> None:
         _where(places, shape).shape(shape) if places else None
     for note in layout.get("annotations") or []:
         _annotate(figure, places, note, layout)
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.12, facecolor="white")
+    if layout.get("showlegend") and (layout.get("legend") or {}).get("orientation") == "h":
+        _legend(figure, places.values())
+    # Asked for "tight", savefig would draw everything once more.
+    box = figure.get_tightbbox().padded(0.12)
+    figure.savefig(path, bbox_inches=box, facecolor="white")
+
+
+def _legend(figure: Figure, places: Iterable[Place]) -> None:
+    """One legend above all panels and their titles."""
+    found: dict[str, Any] = {}
+    for place in places:
+        handles, names = place.axes.get_legend_handles_labels()
+        found = {**dict(zip(names, handles, strict=True)), **found}
+    if not found:
+        return
+    longest = max(map(len, found))
+    columns = max(1, min(len(found), LETTERS_ACROSS // (longest + 8)))
+    inches = figure.get_size_inches()[1]
+    figure.legend(
+        list(found.values()),
+        list(found),
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1 + TITLES / inches),
+        ncol=columns,
+        fontsize=9,
+        frameon=False,
+        borderaxespad=0.0,
+    )
 
 
 def _where(places: Mapping[tuple[str, str], Place], item: Mapping[str, Any]) -> Place:

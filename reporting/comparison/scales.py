@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from reporting.comparison.inks import words
 from reporting.panels import GREY, INK, PALE
 
-MOST_NAMES = 130
+MOST_NAMES = {"x": 50, "y": 130}
+"""Names that an axis has room for; of more, every second or third is written."""
+MOST_TICKS = 6
 
 
 class Scale:
@@ -51,6 +54,7 @@ class Scale:
         log = self.axis.get("type") == "log"
         if log:
             (axes.set_xscale if side == "x" else axes.set_yscale)("log")
+            which.set_minor_locator(NullLocator())
         self._ticks(axes, side)
         title = self.axis.get("title") or {}
         text = title if isinstance(title, str) else title.get("text") or ""
@@ -75,9 +79,12 @@ class Scale:
             places = self.places(values)
         elif self.named:
             names = list(self.names)
-            few = range(0, len(names), -(-len(names) // MOST_NAMES) or 1)
+            few = range(0, len(names), -(-len(names) // MOST_NAMES[side]) or 1)
             places, labels = np.array(few), [words(names[k]) for k in few]
         else:
+            if self.axis.get("type") != "log":
+                which = axes.xaxis if side == "x" else axes.yaxis
+                which.set_major_locator(MaxNLocator(int(self.axis.get("nticks") or MOST_TICKS)))
             return
         angle = -float(self.axis.get("tickangle") or 0)
         if side == "y":

@@ -19,7 +19,7 @@ os.environ["NUMBA_NUM_THREADS"] = "1"
 install_import_hook(["models", "alignment"], "beartype.beartype")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> None:
     torch.set_num_threads(1)
 

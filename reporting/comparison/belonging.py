@@ -34,7 +34,11 @@ class Owners:
             self._known |= {str(name): own, row["encoder"]: own}
             members = self.families.setdefault(row["family"] or "family not known", [])
             members += [k for k in own if k not in members]
-        self._known = {**self.families, **self._known}
+        written: dict[str, Owner] = {}
+        for name, text in zip(encoders["encoder"], encoders.get("written", ()), strict=False):
+            mine = written.setdefault(str(text), [])
+            mine += [] if place[name] in mine else [place[name]]
+        self._known = {**self.families, **written, **self._known}
 
     def of(self, text: object) -> Owner | None:
         """Owners of what is called so, or whose first line is."""
@@ -52,9 +56,9 @@ class Owners:
 
         None of a trace that belongs to nobody, such as a diagonal.
         """
-        for key in ("name", "legendgroup", "meta"):
-            owner = self.of(trace.get(key))
-            if owner is not None:
+        of_meta = [place for name in _meta(trace) for place in self.of(name) or []]
+        for owner in (self.of(trace.get("name")), self.of(trace.get("legendgroup")), of_meta):
+            if owner:
                 return {"all": owner}
         if trace.get("type") == "heatmap":
             for axis, part in (("y", "rows"), ("x", "columns")):
@@ -78,6 +82,13 @@ class Owners:
             return []
         firsts = [v[0] if isinstance(v, list | tuple) and v else v for v in values]
         return [self.of(value) for value in firsts]
+
+
+def _meta(trace: Mapping[str, Any]) -> list[object]:
+    """Names in ``meta``: a name, or ``{"encoder": name or names}``."""
+    said = trace.get("meta")
+    said = said.get("encoder") if isinstance(said, Mapping) else said
+    return list(said) if isinstance(said, list | tuple) else [said]
 
 
 def _ticks(trace: Mapping[str, Any], layout: Mapping[str, Any], side: str) -> list[Any]:

@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from reporting.comparison.correlations import FEWEST
 from reporting.comparison.drawing import (
-    SYMBOLS,
     dots,
     encoder_colours,
+    encoder_symbols,
     finish,
     heat_map,
     label_places,
+    legend,
     rule,
 )
-from reporting.comparison.estimates import short
+from reporting.comparison.estimates import Estimate, short
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.matrices import Matrix
 from reporting.comparison.section import Chart, Grid, Section
@@ -37,6 +39,9 @@ from reporting.panels import GREY, INK, OKABE_ITO
 QUESTION = "Are better representations more brain-like?"
 MOST_SCATTERS, MOST_DOTS, MOST_CELLS = 6, 24, 40
 HEIGHT = 560
+SAID = {ALL: "over all encoders", ABOVE: "over those above the floor"}
+Looks = tuple[dict[str, str], dict[str, str]]
+"""Colour and mark of every encoder."""
 
 
 def section(gathered: Gathered, seed: int = 0) -> Section:
@@ -52,7 +57,10 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
         note = f"{lacking} that three encoders have: nothing to correlate"
         return Section("better", QUESTION, "Not enough to say.", [], [note, *found.notes])
     rows = associations(found, seed)
-    notes = [*_floor_notes(found), *_left_out(found), *found.notes]
+    if not rows:
+        note = f"no alignment score that {FEWEST} encoders with a global score have"
+        return Section("better", QUESTION, "Not enough to say.", [], [note, *found.notes])
+    notes = [*_floor_notes(found), *_left_out(found, rows), *found.notes]
     charts = _scatters(gathered, found, rows)
     items = [*charts, _forest(rows), _grid(rows), *_matrices(found, seed), *_partials(found, seed)]
     return Section("better", QUESTION, _answer(found, rows), items, notes)
@@ -61,9 +69,7 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
 def _answer(found: Pairing, rows: Sequence[Association]) -> str:
     label = found.scores[0].label
     mine = [row for row in rows if row.downstream == label]
-    whole, above = ([r for r in mine if r.encoders == kind and r.n >= 4] for kind in (ALL, ABOVE))
-    if not whole:
-        return "Not enough to say: no alignment score has four encoders with a global score."
+    whole, above = ([r for r in mine if r.encoders == kind] for kind in (ALL, ABOVE))
     first = whole[0]
     text = f"Over {first.n} encoders {first.alignment} goes with the {label} at r = {first.pearson}"
     if above:
@@ -89,36 +95,46 @@ def _floor_notes(found: Pairing) -> list[str]:
     return notes
 
 
-def _left_out(found: Pairing) -> list[str]:
-    more = found.brain.shape[1] - MOST_SCATTERS
+def _left_out(found: Pairing, rows: Sequence[Association]) -> list[str]:
+    known = {row.alignment for row in rows}
+    more = len(known) - MOST_SCATTERS
     notes = ["controls are floors and are not counted among the encoders"]
+    few = [str(name) for name in found.brain if name not in known]
+    if few:
+        notes.append(
+            f"not correlated, since fewer than {FEWEST} encoders with a global score have them: "
+            f"{', '.join(few)}"
+        )
     if more > 0:
         notes.append(f"{more} more alignment scores are in the table, not drawn as points")
     return notes
 
 
 def _scatters(gathered: Gathered, found: Pairing, rows: Sequence[Association]) -> list[Chart]:
-    colours = encoder_colours(gathered)
+    looks = encoder_colours(gathered), encoder_symbols(gathered)
     score = found.scores[0]
     charts = []
-    for number, column in enumerate(found.brain.columns[:MOST_SCATTERS]):
+    columns = list(dict.fromkeys(row.alignment for row in rows))
+    for number, column in enumerate(columns[:MOST_SCATTERS]):
         x = found.brain.loc[score.values.index, column].dropna()
-        figure = _scatter(found, column, x, colours)
+        figure = _scatter(found, column, x, looks)
         own = [r for r in rows if r.alignment == column and r.downstream == score.label]
         said = "; ".join(
-            f"{r.encoders} encoders: r = {r.pearson}, rho = {r.spearman}, n = {r.n}" for r in own
+            f"{SAID[r.encoders]}: r = {r.pearson}, rho = {r.spearman}, n = {r.n}" for r in own
         )
-        drawn = (
-            ""
-            if len(x) == len(score.values)
-            else (f" {len(score.values) - len(x)} encoders lack this score.")
+        lack = len(score.values) - len(x)
+        drawn = f" {lack} more lack{'s' * (lack == 1)} this score." * bool(lack)
+        ceiling = short(float(found.ceilings.get(column, math.nan)))
+        caption = (
+            f"{score.label} against {column}, whose ceiling is {ceiling}; {said}. Hollow grey "
+            "diamonds are controls. Dashed: the floor, and upright the ceiling where it is near."
+            f"{drawn}"
         )
-        caption = f"{score.label} against {column}. {said}. Controls are hollow.{drawn}"
         charts.append(Chart(f"better_scatter_{number + 1}", figure, caption))
     return charts
 
 
-def _scatter(found: Pairing, column: str, x: pd.Series, colours: dict[str, str]) -> go.Figure:
+def _scatter(found: Pairing, column: str, x: pd.Series, looks: Looks) -> go.Figure:
     score = found.scores[0]
     y = score.values.loc[x.index]
     beside = found.floors.get(column, pd.Series(dtype=float))
@@ -133,19 +149,18 @@ def _scatter(found: Pairing, column: str, x: pd.Series, colours: dict[str, str])
         rule(figure, [ceiling] * 2, [min(up), max(up)])
     where = label_places([*x, *beside], [*y, *score.floors.loc[beside.index]],
                          [*x.index, *beside.index], (800, HEIGHT - 120))  # fmt: skip
-    _points(figure, found, x, y, where, colours)
+    _points(figure, found, x, y, where, looks)
     _hollow(figure, beside, score.floors, where[len(x) :])
     return finish(figure, HEIGHT, column, score.label)
 
 
 def _points(
     figure: go.Figure, found: Pairing, x: pd.Series, y: pd.Series, where: list[str],
-    colours: dict[str, str],
+    looks: Looks,
 ) -> None:  # fmt: skip
     families = found.encoders.loc[x.index, "family"].fillna("").astype(str)
-    known = list(dict.fromkeys(families))
-    symbols = [SYMBOLS[known.index(family) % len(SYMBOLS)] for family in families]
     names = list(x.index)
+    colours, symbols = ([look[name] for name in names] for look in looks)
     figure.add_scatter(
         x=list(x),
         y=list(y),
@@ -153,7 +168,7 @@ def _points(
         text=[name if spot else "" for name, spot in zip(names, where, strict=False)],
         textposition=[spot or "middle right" for spot in where[: len(names)]],
         textfont={"size": 13, "color": INK},
-        marker={"color": [colours.get(n, GREY) for n in names], "size": 11, "symbol": symbols},
+        marker={"color": colours, "size": 11, "symbol": symbols},
         customdata=[[name, family] for name, family in zip(names, families, strict=True)],
         hovertemplate="%{customdata[0]} (%{customdata[1]}): %{x:.3f}, %{y:.2f}<extra></extra>",
         cliponaxis=False,
@@ -187,13 +202,10 @@ def _forest(rows: Sequence[Association]) -> Chart:
     for kind, colour, symbol, shift in looks:
         by_name = {row.alignment: row.pearson for row in mine if row.encoders == kind}
         if by_name:
-            shown = [by_name[column] for column in columns]
+            shown = [by_name.get(column, Estimate(math.nan)) for column in columns]
             dots(figure, columns, shown, colour, symbol, kind, shift)
     finish(figure, 150 + 44 * len(columns), f"Pearson correlation with the {label}")
-    figure.update_layout(
-        showlegend=True, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"}
-    )
-    figure.update_traces(showlegend=False, selector={"mode": "lines"})
+    legend(figure)
     figure.update_yaxes(showline=False, ticks="")
     caption = (
         "Correlation of each alignment score with the global score: over all encoders (circles) "
@@ -223,8 +235,8 @@ def _matrices(found: Pairing, seed: int) -> list[Chart | Grid]:
         drawn = heat_map(table.set_axis(short_names, axis=1), "Pearson r", hover[:MOST_CELLS])
         more = f" {len(rows) - MOST_CELLS} more rows are in the table." * (len(rows) > MOST_CELLS)
         caption = (
-            f"Every alignment score and target (rows) with every task (columns), {kind} "
-            f"encoders, each pair over those that have both.{more}"
+            f"Pearson's r of every alignment score and target (rows) with every task (columns), "
+            f"{SAID[kind]} that have both, {FEWEST} at least.{more}"
         )
         items.append(Chart(f"better_matrix_{'all' if kind == ALL else 'above'}", drawn, caption))
         whole = pd.DataFrame(hover, rows, short_names).map(lambda text: text.split(": ", 1)[1])

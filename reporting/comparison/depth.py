@@ -35,7 +35,7 @@ from reporting.panels import GREY, INK, OKABE_ITO
 from reporting.tables import p_text
 
 QUESTION = "Which layer, which metric?"
-MOST_PANELS, MOST_LINES, MOST_ROWS = 6, 40, 30
+MOST_PANELS, MOST_LINES, MOST_ROWS, MOST_ABREAST = 6, 40, 30, 30
 COLOURS = {"rank-based": OKABE_ITO[0], "dependence": OKABE_ITO[1], "regression": OKABE_ITO[2]}
 
 
@@ -196,13 +196,16 @@ def _ranks(agreed: Agreement) -> Chart:
     ranks = agreed.ranks
     n = ranks.shape[1]
     texts = _texts(list(ranks.index), list(ranks.columns), ranks.to_numpy())
-    figure = heat_map(n + 1 - ranks.iloc[:MOST_LINES], "rank", texts[:MOST_LINES], 1, n)
+    best, shown = n + 1 - ranks.iloc[:MOST_LINES], texts[:MOST_LINES]
+    upright = n > MOST_ABREAST  # names of so many would cover each other
+    figure = heat_map(*((best.T, "rank", shown.T) if upright else (best, "rank", shown)), 1, n)
     ticks = [1, n] if n < 3 else [1, (n + 1) / 2, n]
     bar = {"tickvals": ticks, "ticktext": [f"{n + 1 - tick:g}" for tick in ticks]}
     figure.update_traces(colorbar=bar)
     caption = (
-        f"Rank of every encoder (columns, the best mean rank first) by every score (rows); 1 is "
-        f"the best. Kendall's W = {agreed.w}, n = {agreed.w.n}, p {p_text(agreed.p)}."
+        f"Rank of every encoder ({'rows' if upright else 'columns'}, the best mean rank first) by "
+        f"every score; 1 is the best. Kendall's W = {agreed.w}, n = {agreed.w.n}, "
+        f"p {p_text(agreed.p)}."
     )
     return Chart("depth_ranks", figure, caption)
 

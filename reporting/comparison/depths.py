@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.comparison.estimates import Estimate, mean_estimate
+from reporting.comparison.estimates import Estimate, mean_estimate, within
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.rankings import concordance
 from reporting.comparison.wide import (
@@ -178,6 +178,7 @@ def agreement(
     left = [f"not ranked by, too few encoders have them: {', '.join(rare)}"] if rare else []
     left += [f"{name}: lacks a score" for name in table.index.difference(kept.index, sort=False)]
     w, p = concordance(kept.to_numpy(float).T, seed)
+    w = within(w, 0, 1)
     ranks = kept.rank(ascending=False).T
     order = ranks.mean().sort_values(kind="stable").index
     return Agreement(w, math.nan if math.isnan(w.value) else p, ranks[order], left)

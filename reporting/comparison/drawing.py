@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from reporting.comparison.colours import colour_of
+from reporting.comparison.colours import colour_of, symbol_of
 from reporting.comparison.estimates import Estimate
 from reporting.comparison.gathered import Gathered
 from reporting.panels import GREY, INK, OKABE_ITO, PALE
 
 DIVERGING = [[0, "#8A3A00"], [0.25, "#E08A4F"], [0.5, "#F7F7F7"], [0.75, "#4F9BD0"], [1, "#003F66"]]
 """From orange over white to blue: told apart by every kind of colour vision."""
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "triangle-down")
 PALETTE = (*OKABE_ITO, INK)
 FONT = 15
 WIDTH = 900
 LETTER, LINE = 7.5, 15
 """Pixels that a letter is wide and a line of text is high."""
+TITLE_LETTERS = 42
+"""Letters of a panel's title in one line."""
 CANDIDATES = {
     "middle right": (0.5, 0.0),
     "middle left": (-0.5, 0.0),
@@ -33,13 +35,24 @@ CANDIDATES = {
 
 def encoder_colours(gathered: Gathered) -> dict[str, str]:
     """A colour for every name; an encoder has that of its last step at all of its steps."""
+    return _of_last_step(gathered, colour_of, GREY)
+
+
+def encoder_symbols(gathered: Gathered) -> dict[str, str]:
+    """A mark for every name, to go with its colour."""
+    return _of_last_step(gathered, symbol_of, "circle")
+
+
+def _of_last_step(
+    gathered: Gathered, look: Callable[[Iterable[str]], dict[str, str]], other: str
+) -> dict[str, str]:
     table = gathered.encoders
     last = table[table["final"].astype(bool)].drop_duplicates("run", keep="last")
-    colours = colour_of(list(table.index[table["final"].astype(bool)]))
+    looks = look(list(table.index[table["final"].astype(bool)]))
     by_run = dict(zip(last["run"].astype(str), last.index, strict=True))
     found = {}
     for name, run in zip(table.index, table["run"].astype(str), strict=True):
-        found[name] = colours.get(name) or colours.get(by_run.get(run, ""), GREY)
+        found[name] = looks.get(name) or looks.get(by_run.get(run, ""), other)
     return found
 
 
@@ -48,8 +61,9 @@ def panels(titles: Sequence[str], columns: int = 2, height: int = 330) -> go.Fig
     columns = min(columns, len(titles)) or 1
     rows = -(-len(titles) // columns) or 1
     vertical = min(0.3, 100 / (height * rows))
+    lines = ["<br>".join(textwrap.wrap(t, TITLE_LETTERS, break_long_words=False)) for t in titles]
     figure = make_subplots(
-        rows, columns, subplot_titles=titles, horizontal_spacing=0.12, vertical_spacing=vertical
+        rows, columns, subplot_titles=lines, horizontal_spacing=0.12, vertical_spacing=vertical
     )
     figure.update_annotations(font={"size": FONT, "color": INK})
     return finish(figure, height * rows + 60)
@@ -92,10 +106,15 @@ def translucent(colour: str, share: float = 0.18) -> str:
 
 
 def legend(figure: go.Figure) -> None:
-    """A legend above the panels, of markers only."""
-    above = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"}
-    figure.update_layout(showlegend=True, legend=above)
+    """A legend at the upper edge, above the titles of panels; of what has a name."""
     figure.for_each_trace(lambda trace: trace.update(showlegend=bool(trace.name)))
+    names = [str(trace.name) for trace in figure.data if trace.showlegend]
+    rows = 1 + int(sum(LETTER * len(name) + 60 for name in names) // (WIDTH - 100))
+    above = {"orientation": "h", "x": 0, "xanchor": "left", "yref": "container"}
+    above |= {"y": 1, "yanchor": "top"}
+    top = 45 + 22 * rows
+    height = figure.layout.height + max(0, top - figure.layout.margin.t)
+    figure.update_layout(showlegend=bool(names), legend=above, height=height, margin={"t": top})
 
 
 def room(figure: go.Figure, estimates: Iterable[Estimate], mark: float) -> None:
@@ -114,8 +133,9 @@ def log_axis(figure: go.Figure, values: Iterable[float], **where: int) -> None:
     powers = range(math.floor(math.log10(min(known))), math.ceil(math.log10(max(known))) + 1)
     leads = (1, 2, 5) if len(powers) < 5 else (1,)
     ticks = [lead * 10.0**power for power in powers for lead in leads]
-    texts = [f"{tick:,.10g}" for tick in ticks]
     low, high = math.log10(min(known)) - 0.08, math.log10(max(known)) + 0.08
+    ticks = [tick for tick in ticks if low <= math.log10(tick) <= high]
+    texts = [f"{tick:,.10g}" for tick in ticks]
     axis = {"type": "log", "tickvals": ticks, "ticktext": texts, "range": [low, high]}
     figure.update_xaxes(**axis, **where)
 

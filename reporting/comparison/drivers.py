@@ -17,6 +17,7 @@ from reporting.comparison.correlations import FEWEST, correlate
 from reporting.comparison.drawing import (
     dots,
     encoder_colours,
+    encoder_symbols,
     log_axis,
     panels,
     place,
@@ -32,7 +33,7 @@ from reporting.comparison.wide import (
     missing_notes,
     over_encoders,
 )
-from reporting.panels import GREY, INK
+from reporting.panels import INK
 from reporting.tables import p_text
 
 QUESTION = "What drives it?"
@@ -40,6 +41,8 @@ GROUPS = {"trained_on": "training data", "objective": "objective", "family": "fa
 NUMBERS = {"parameters": "parameters", "hours": "hours of training audio"}
 MOST_PANELS, MOST_GROUPS = 4, 12
 ENTANGLED = 0.9
+Looks = tuple[dict[str, str], dict[str, str]]
+"""Colour and mark of every encoder."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,10 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     if not found:
         note = "no alignment score that encoders of two groups, or of five sizes, have"
         return Section("drivers", QUESTION, "Not enough to say.", [], [note, *notes])
+    looks = encoder_colours(gathered), encoder_symbols(gathered)
     items: list[Chart | Grid] = [
-        *_group_charts(gathered, brain, known, found),
-        *_number_charts(gathered, brain, known, found),
+        *_group_charts(looks, brain, known, found),
+        *_number_charts(looks, brain, known, found),
         _table(found, ceilings(heads)),
     ]
     items += _pairs(brain, known, found)
@@ -162,9 +166,8 @@ def _entangled(known: pd.DataFrame) -> list[str]:
 
 
 def _group_charts(
-    gathered: Gathered, brain: pd.DataFrame, known: pd.DataFrame, found: Sequence[Factor]
+    looks: Looks, brain: pd.DataFrame, known: pd.DataFrame, found: Sequence[Factor]
 ) -> list[Chart]:
-    colours = encoder_colours(gathered)
     charts = []
     for field, what in GROUPS.items():
         own = [row for row in found if row.field == field][:MOST_PANELS]
@@ -175,7 +178,7 @@ def _group_charts(
         figure = panels([row.score for row in own], height=max(260, 110 + 32 * len(names)))
         for number, row in enumerate(own):
             where = place(number, len(own))
-            _draw_groups(figure, row, names, brain[row.score].dropna(), groups, colours, where)
+            _draw_groups(figure, row, names, brain[row.score].dropna(), groups, looks, where)
         said = "; ".join(
             f"{row.score}: eta² {short(row.groups.share)} "
             f"({short(row.groups.expected)} by chance), p {p_text(row.p)}, n = {row.n}"
@@ -189,13 +192,18 @@ def _group_charts(
     return charts
 
 
+def _marks(names: Sequence[str], looks: Looks, size: int) -> dict[str, object]:
+    colours, symbols = ([look[name] for name in names] for look in looks)
+    return {"color": colours, "symbol": symbols, "size": size}
+
+
 def _draw_groups(
     figure: go.Figure,
     row: Factor,
     names: Sequence[str],
     values: pd.Series,
     groups: pd.Series,
-    colours: dict[str, str],
+    looks: Looks,
     where: dict[str, int],
 ) -> None:
     assert row.groups is not None
@@ -205,7 +213,7 @@ def _draw_groups(
         x=values.loc[own.index].tolist(),
         y=[height[group] - 0.2 for group in own],
         mode="markers",
-        marker={"color": [colours.get(name, GREY) for name in own.index], "size": 7},
+        marker=_marks(own.index, looks, 7),
         opacity=0.75,
         customdata=[[name, group] for name, group in zip(own.index, own, strict=True)],
         hovertemplate="%{customdata[0]} (%{customdata[1]}): %{x:.3f}<extra></extra>",
@@ -217,9 +225,8 @@ def _draw_groups(
 
 
 def _number_charts(
-    gathered: Gathered, brain: pd.DataFrame, known: pd.DataFrame, found: Sequence[Factor]
+    looks: Looks, brain: pd.DataFrame, known: pd.DataFrame, found: Sequence[Factor]
 ) -> list[Chart]:
-    colours = encoder_colours(gathered)
     charts = []
     for field, what in NUMBERS.items():
         own = [row for row in found if row.field == field][:MOST_PANELS]
@@ -233,7 +240,7 @@ def _number_charts(
                 x=both[field].tolist(),
                 y=both[row.score].tolist(),
                 mode="markers",
-                marker={"color": [colours.get(name, GREY) for name in both.index], "size": 9},
+                marker=_marks(both.index, looks, 9),
                 customdata=[[name] for name in both.index],
                 hovertemplate="%{customdata[0]}: %{x:.3g}, %{y:.3f}<extra></extra>",
                 **where,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reporting.comparison.drawing import encoder_colours, legend
 from reporting.comparison.emergence_figures import components, halves, lead_map, trajectories
-from reporting.comparison.estimates import Estimate, short
+from reporting.comparison.estimates import Estimate, number_text, short
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.rises import REGION, SCORE, TASK, Curve, Lead, Rise, curves, leads, rises
 from reporting.comparison.section import Chart, Grid, Section
@@ -44,7 +44,7 @@ def _answer(
     text = f"{first.label} of {first.encoder} has made half of its rise after {_steps(first.half)}"
     if first.half_hours.value > 0:
         text += f" ({first.half_hours.value:.2g} hours of audio)"
-    text += f", n = {first.half.n}"
+    text += f", n = {first.half.n} run{'s' * (first.half.n != 1)}"
     for row in regions[:1]:
         text += f"; primary targets lead non-primary by {row.doublings} doublings of training"
     known = [row.doublings.value for row in ahead if not math.isnan(row.doublings.value)]
@@ -52,23 +52,28 @@ def _answer(
         earlier = sum(value > 0 for value in known)
         sure = sum(row.doublings.low > 0 for row in ahead)
         text += (
-            f". Of {len(known)} pairs of alignment and task alignment is half way first in "
-            f"{earlier}, surely in {sure}"
+            f". In {earlier} of {len(known)} pairs of an alignment score and a task the alignment "
+            f"score is half way first, surely (interval above 0) in {sure}"
         )
     return text + "."
 
 
 def _steps(half: Estimate) -> str:
-    if math.isnan(half.low):
-        return f"{half.value:.3g} steps"
-    return f"{half.value:.3g} steps ({half.low:.3g} … {half.high:.3g})"
+    value, space, ends = number_text(half).partition(" ")
+    return f"{value} steps{space}{ends}"
 
 
 def _run_notes(found: Sequence[Curve], table: Sequence[Rise]) -> list[str]:
     notes = []
     for encoder in dict.fromkeys(curve.encoder for curve in found):
-        runs = len({curve.run for curve in found if curve.encoder == encoder})
-        if runs == 1:
+        own_runs = {curve.run: curve.name for curve in found if curve.encoder == encoder}
+        names = list(dict.fromkeys(own_runs.values()))
+        if len(names) > 1:
+            notes.append(
+                f"{encoder}: {len(names)} runs of this name, family, data and objective are taken "
+                f"for one encoder that differs in its seed ({', '.join(names)})"
+            )
+        if len(own_runs) == 1:
             notes.append(f"{encoder}: one run, so that its times have no interval")
     unknown = {curve.encoder for curve in found if math.isnan(curve.hours_per_step)}
     if unknown:
@@ -135,10 +140,10 @@ def _table(table: Sequence[Rise]) -> Grid:
             "start": str(row.start),
             "end": str(row.final),
             "rise": str(row.rise),
-            "steps to half": _steps(row.half) if row.half.n else "–",
-            "hours to half": short(row.half_hours.value),
+            "steps to half": number_text(row.half),
+            "hours to half": number_text(row.half_hours),
             "peak": str(row.peak),
-            "step of the peak": f"{row.peak_step.value:.6g}",
+            "step of the peak": number_text(row.peak_step),
             "decline": str(row.decline),
             "ceiling": short(row.ceiling),
         }

@@ -14,11 +14,13 @@ from reporting.comparison.drawing import (
     dots,
     finish,
     heat_map,
+    legend,
     log_axis,
     panels,
     place,
     translucent,
 )
+from reporting.comparison.estimates import number_text
 from reporting.comparison.rises import (
     OTHER_NAME,
     PRIMARY_NAME,
@@ -134,7 +136,7 @@ def _draw_runs(
         return
     values = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in runs])
     x = axis.places(axis.times_of(first)[np.isin(first.steps, steps)])
-    meta = {"encoder": first.name, "family": families.get(first.name, "")}
+    meta = _owners([curve.name for curve in runs], families)
     colour = colours.get(first.name, GREY)
     if len(runs) > 1:
         outline = [*values.max(0), *values.min(0)[::-1]]
@@ -153,6 +155,11 @@ def _draw_runs(
         marker={"size": 6}, hovertext=texts, hoverinfo="text", meta=meta,
         name=first.encoder if named else "", **where,
     )  # fmt: skip
+
+
+def _owners(names: Sequence[str], families: Mapping[str, str]) -> dict[str, object]:
+    """Whose a trace is, so that it is hidden with the last of them."""
+    return {"encoder": list(dict.fromkeys(names)), "family": families.get(names[0], "")}
 
 
 def components(
@@ -212,7 +219,7 @@ def _draw_target(
         hovertext=[f"{first.part} ({region}): {value:.3f}" for value in mean],
         hoverinfo="text",
         name=first.part if named else "",
-        meta={"encoder": first.name, "family": families.get(first.name, "")},
+        meta=_owners([curve.name for curve in runs], families),
         **where,
     )
 
@@ -230,20 +237,23 @@ def halves(
     spread = np.linspace(0.25, -0.25, len(encoders)) if len(encoders) > 1 else [0.0]
     for encoder, shift in zip(encoders, spread, strict=True):
         own = {row.label: row for row in table if row.encoder == encoder and row.half.value > 0}
+        named = len(encoders) <= MOST_NAMES
         for number, label in enumerate(labels):
             if label in own:
                 row = own[label]
                 dots(
-                    figure, [label], [row.half], colours.get(row.name, GREY),
-                    shift=len(labels) - 1 - number + float(shift),
+                    figure, [label], [row.half], colours.get(row.names[0], GREY),
+                    name=encoder if named else "", shift=len(labels) - 1 - number + float(shift),
                 )  # fmt: skip
-                meta = {"encoder": row.name, "family": families.get(row.name, "")}
-                figure.data[-1].update(meta=meta, hovertext=[f"{encoder}, {label}: {row.half}"])
+                text = f"{encoder}, {label}: {number_text(row.half)} steps, n = {row.half.n}"
+                figure.data[-1].update(meta=_owners(row.names, families), hovertext=[text])
+                named = False
     ticks = {"tickvals": list(range(len(labels))), "ticktext": labels[::-1]}
     finish(figure, 150 + 28 * len(labels), "steps to half of the final rise")
     figure.update_yaxes(range=[-0.6, len(labels) - 0.4], showline=False, ticks="", **ticks)
     ends = [end for row in table for end in (row.half.value, row.half.low, row.half.high)]
     log_axis(figure, [end for end in ends if end > 0])
+    legend(figure)
     return figure, left
 
 

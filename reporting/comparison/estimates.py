@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -47,6 +47,21 @@ def short(value: float, digits: int = 2) -> str:
         return "–"
     text = f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
     return text.replace("0.", ".", 1) if abs(value) < 1 and not text.endswith("1.00") else text
+
+
+def number_text(x: Estimate) -> str:
+    """As ``178 (120 … 1,260)``, to three digits or whole: for times."""
+    if math.isnan(x.value):
+        return "–"
+    value, low, high = (f"{v:.3g}" if v < 100 else f"{v:,.0f}" for v in (x.value, x.low, x.high))
+    return value if math.isnan(x.low) else f"{value} ({low} … {high})"
+
+
+def within(estimate: Estimate, low: float, high: float) -> Estimate:
+    """An interval cut where the statistic cannot be."""
+    if math.isnan(estimate.low):
+        return estimate
+    return replace(estimate, low=max(estimate.low, low), high=min(estimate.high, high))
 
 
 def quantile(degrees: float, level: float = LEVEL) -> float:

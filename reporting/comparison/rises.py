@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,8 @@ from reporting.comparison.wide import (
 )
 
 FEWEST = 3
+ALIKE = ["written", "family", "trained_on", "objective", "parameters"]
+"""Runs that are the same in these differ in their seed."""
 SCORE, TARGET, REGION, TASK = "score", "target", "region", "task"
 PRIMARY_NAME, OTHER_NAME = "primary", "non-primary"
 
@@ -37,7 +40,7 @@ class Curve:
     Attributes
     ----------
     run, encoder : str
-        Runs that differ in their seed have the same encoder.
+        Runs that differ in their seed have the same encoder (:func:`seeds`).
     name : str
         Of the run's last step, by which the encoder is coloured.
     kind : str
@@ -86,6 +89,7 @@ def curves(gathered: Gathered) -> tuple[list[Curve], list[str]]:
     run's steps it is of those it has, and named.
     """
     runs = list(training_runs(gathered))
+    called = seeds(runs)
     names = [name for _, table in runs for name in table.index]
     if not names:
         return [], []
@@ -100,7 +104,7 @@ def curves(gathered: Gathered) -> tuple[list[Curve], list[str]]:
     notes = list(tasks.notes)
     for run, table in runs:
         own = list(table.index)
-        whole = _blank(run, table)
+        whole = _blank(run, called[run], table)
         made = _of_table(whole, SCORE, brain.loc[own], table, notes)
         for curve in _of_table(whole, TARGET, targets.loc[own], table, notes):
             row = parts[curve.score]
@@ -118,13 +122,37 @@ def curves(gathered: Gathered) -> tuple[list[Curve], list[str]]:
     return found, notes
 
 
-def _blank(run: str, table: pd.DataFrame) -> Curve:
+def seeds(runs: Sequence[tuple[str, pd.DataFrame]]) -> dict[str, str]:
+    """What the encoder of each run is called: the same where runs differ in their seed only.
+
+    Those are runs of one name (in their rows) whose family, data, objective and parameters are
+    the same. Runs that were given other names by hand are told apart.
+    """
+    kinds: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for run, table in runs:
+        last = table.iloc[-1]
+        label, written = str(last["encoder"]), str(last.get("written", last["encoder"]))
+        by_hand = "" if label == written or label.startswith(f"{written} (") else label
+        key = (*(str(last.get(name)) for name in ALIKE), by_hand)
+        kinds.setdefault(key, []).append((run, label))
+    count = Counter(key[0] for key in kinds)
+    called: dict[str, str] = {}
+    for key, members in kinds.items():
+        labels = list(dict.fromkeys(label for _, label in members))
+        more = f" and {len(labels) - 1} more"
+        alone = labels[0] if len(labels) == 1 else ""
+        name = alone or key[-1] or (key[0] if count[key[0]] == 1 else labels[0] + more)
+        called |= {run: name for run, _ in members}
+    return called
+
+
+def _blank(run: str, encoder: str, table: pd.DataFrame) -> Curve:
     last = table.iloc[-1]
     hours = pd.to_numeric(pd.Series([last["hours"]]), errors="coerce").iloc[0]
     final = float(last["step"])
     rate = float(hours) / final if final > 0 else math.nan
     empty = np.zeros(0)
-    return Curve(run, str(last["encoder"]), str(table.index[-1]), "", "", "", empty, empty, rate)
+    return Curve(run, encoder, str(table.index[-1]), "", "", "", empty, empty, rate)
 
 
 def _of_table(
@@ -164,7 +192,7 @@ class Rise:
     """
 
     encoder: str
-    name: str
+    names: tuple[str, ...]
     kind: str
     label: str
     start: Estimate
@@ -197,7 +225,7 @@ def _rise(group: Sequence[Curve]) -> Rise:
     first = group[0]
     return Rise(
         first.encoder,
-        first.name,
+        tuple(dict.fromkeys(curve.name for curve in group)),
         first.kind,
         first.label,
         over_runs([e.start for e in each]),

@@ -18,7 +18,9 @@ from reporting.comparison.drawing import (
     room,
     rule,
 )
+from reporting.comparison.estimates import short
 from reporting.comparison.gathered import Gathered
+from reporting.comparison.naming import short_names
 from reporting.comparison.section import Chart, Grid, Section
 from reporting.comparison.shortcuts import (
     ALIGNMENT,
@@ -53,7 +55,7 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     else:
         notes.append("fewer than four encoders have alignment and tasks: none are ranked")
     if runs:
-        items += _checkpoints(runs)
+        items += _checkpoints(runs, gathered.encoders)
     else:
         notes.append("no training run with four examined checkpoints that share tasks")
     return Section("shortcut", QUESTION, _answer(rows, runs), items, [*notes, *found.notes])
@@ -67,7 +69,7 @@ def _answer(rows: Sequence[Shortcut], runs: Mapping[str, list[Shortcut]]) -> str
         parts.append(
             f"Of {len(own)} alignment scores {best.score} orders pairs of encoders best: "
             f"{best.accuracy} of them as the {best.truth} does (n = {best.accuracy.n}); taking its "
-            f"first, {best.pick}, loses {best.loss:.3f}"
+            f"first, {best.pick}, loses {short(best.loss)} of that score"
         )
     if runs:
         means = [row for row in across_runs(runs) if not math.isnan(row[1].value)]
@@ -135,7 +137,11 @@ def _cost(rows: Sequence[Shortcut]) -> list[Chart]:
         )
     finish(figure, height, "seconds for one encoder", "pairs in the right order")
     log_axis(figure, [row.seconds for row in known])
-    caption = "What a ranking costs and how often it is right: alignment (blue), single tasks."
+    caption = (
+        "What a ranking costs and how often it is right, with jackknife intervals over encoders: "
+        "alignment (blue circles) and single tasks (orange squares). Names that would cover "
+        "another are shown beside the pointer."
+    )
     return [Chart("shortcut_cost", figure, caption)]
 
 
@@ -144,7 +150,10 @@ def _matrix(found: Pairing) -> Chart:
     table = table.set_axis([name.removeprefix("probe/") for name in table.columns], axis=1)
     figure = heat_map(table.iloc[:40], "pairs in order", texts[:40], 0.0, 1.0)
     more = f" {len(table) - 40} more scores are not drawn." * (len(table) > 40)
-    caption = f"Share of pairs of encoders in the order of each task; white is chance.{more}"
+    caption = (
+        "Share of pairs of encoders that each alignment score (rows) has in the order of each task "
+        f"(columns), over the four or more that have both; white is chance.{more}"
+    )
     return Chart("shortcut_matrix", figure, caption)
 
 
@@ -156,9 +165,10 @@ def _table(rows: Sequence[Shortcut]) -> Grid:
     return Grid("shortcut_table", pd.DataFrame([row.line() for row in rows]), caption)
 
 
-def _checkpoints(runs: Mapping[str, list[Shortcut]]) -> list[Chart | Grid]:
+def _checkpoints(runs: Mapping[str, list[Shortcut]], encoders: pd.DataFrame) -> list[Chart | Grid]:
     means = [row for row in across_runs(runs) if not math.isnan(row[1].value)]
-    lines = [{"run": run} | row.line() for run, rows in runs.items() for row in rows]
+    shown = _run_names(list(runs), encoders)
+    lines = [{"encoder": shown[run]} | row.line() for run, rows in runs.items() for row in rows]
     unit = "runs" if len(runs) > 1 else "checkpoints of one run, which follow from each other"
     grid = Grid(
         "shortcut_checkpoints_table",
@@ -168,22 +178,28 @@ def _checkpoints(runs: Mapping[str, list[Shortcut]]) -> list[Chart | Grid]:
     )
     if not means:
         return [grid]
-    shown = means[:MOST]
-    labels = [row[0] for row in shown]
+    means = means[:MOST]
+    labels = [row[0] for row in means]
     figure = go.Figure()
     rule(figure, [0.5, 0.5], [-0.5, len(labels) - 0.5])
-    dots(figure, labels, [row[1] for row in shown], OKABE_ITO[0])
+    dots(figure, labels, [row[1] for row in means], OKABE_ITO[0])
     finish(figure, 130 + 30 * len(labels), "share of pairs of checkpoints in the right order")
-    room(figure, [row[1] for row in shown], 0.5)
+    room(figure, [row[1] for row in means], 0.5)
     figure.update_yaxes(showline=False, ticks="")
     last = [k for k, label in enumerate(labels) if label == "training step"]
     if last:
-        value = shown[last[0]][1].value
+        value = means[last[0]][1].value
         line = {"color": GREY, "width": 1.2, "dash": "dot"}
         ends = [-0.5, len(labels) - 0.5]
         figure.add_scatter(x=[value] * 2, y=ends, mode="lines", line=line, hoverinfo="skip")
     caption = (
         "Pairs of checkpoints of a run in the order of its downstream score; 'training step' takes "
-        f"the later one (dotted). Mean and interval over {unit} (n = {shown[0][1].n})."
+        f"the later one (dotted). Mean and interval over {unit} (n = {means[0][1].n})."
     )
     return [Chart("shortcut_checkpoints", figure, caption), grid]
+
+
+def _run_names(runs: Sequence[str], encoders: pd.DataFrame) -> dict[str, str]:
+    """Runs by their encoder; by their folder where encoders do not tell them apart."""
+    labels = {run: str(encoders.loc[encoders["run"] == run, "encoder"].iloc[0]) for run in runs}
+    return labels if len(set(labels.values())) == len(runs) else short_names(runs)

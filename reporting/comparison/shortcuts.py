@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from reporting.comparison.downstream_scores import Global, downstream, global_scores
-from reporting.comparison.estimates import Estimate, mean_estimate, short
+from reporting.comparison.estimates import Estimate, mean_estimate, short, within
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.ordering import order_accuracy, regret
 from reporting.comparison.usefulness import Pairing
@@ -126,7 +126,8 @@ def accuracy_matrix(found: Pairing) -> tuple[pd.DataFrame, np.ndarray]:
         one = order_accuracy(both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy())
         values[i, j] = one.value
         texts[i, j] = f"{found.brain.columns[i]}, {tasks.columns[j]}: {one}, n = {one.n}"
-    return pd.DataFrame(values, found.brain.columns, tasks.columns), texts
+    some = np.isfinite(values).any(1)
+    return pd.DataFrame(values, found.brain.columns, tasks.columns)[some], texts[some]
 
 
 def over_checkpoints(
@@ -199,4 +200,4 @@ def _mean_within(values: Sequence[float], highest: float) -> Estimate:
     found = mean_estimate(np.array(values))
     if found.n < 3:
         return Estimate(found.value, n=found.n)
-    return Estimate(found.value, max(found.low, 0.0), min(found.high, highest), found.n)
+    return within(found, 0, highest)

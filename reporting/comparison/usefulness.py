@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -118,12 +118,16 @@ def pairing(gathered: Gathered) -> Pairing:
 
 
 def associations(found: Pairing, seed: int = 0) -> list[Association]:
-    """Every alignment score with every global score: all encoders, then those above the floor."""
+    """Every alignment score with every global score: all encoders, then those above the floor.
+
+    Over fewer than five encoders nothing is said: there is no interval.
+    """
     return [
         _association(found, score, column, kind, names, seed)
         for score in found.scores
         for column in found.brain.columns
         for kind, names in _sets(score)
+        if found.brain.loc[names, column].notna().sum() >= FEWEST
     ]
 
 
@@ -203,6 +207,8 @@ def _partial(
 def task_matrix(found: Pairing, kind: str, seed: int = 0) -> tuple[list[str], list[str], Matrix]:
     """Pearson correlations of scores and their targets (rows) with tasks and the global score.
 
+    Pairs that fewer than five encoders have are missing, and rows of no others left out.
+
     Parameters
     ----------
     kind : str
@@ -215,5 +221,8 @@ def task_matrix(found: Pairing, kind: str, seed: int = 0) -> tuple[list[str], li
     tasks = found.tasks.values.loc[names]
     columns = tasks.assign(**{score.label: score.values for score in found.scores[:1]})
     columns = columns.dropna(axis=1, how="all")
+    known = rows.notna().to_numpy(int).T @ columns.notna().to_numpy(int)
+    rows = rows.loc[:, (known >= FEWEST).any(1)]
     matrix = correlation_matrix(rows.to_numpy(float), columns.to_numpy(float), seed=seed)
-    return list(rows.columns), list(columns.columns), matrix
+    value = np.where(matrix.n >= FEWEST, matrix.value, math.nan)
+    return list(rows.columns), list(columns.columns), replace(matrix, value=value)

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from plotly.subplots import make_subplots
 
 from reporting.comparison import coverage
 from reporting.comparison.belonging import Owners
 from reporting.comparison.colours import COLOURS, SYMBOLS, colour_of, symbol_of
+from reporting.comparison.drawing import finish, legend, log_axis, panels
 from reporting.comparison.gathering import gather
 from reporting.comparison.inks import rgba, words
 from reporting.comparison.plain import plain, plain_figure
@@ -41,7 +43,12 @@ def test_arrays_become_short_lists() -> None:
 def owners() -> Owners:
     names = ["mine step 0", "mine step 5", "theirs"]
     table = pd.DataFrame(
-        {"encoder": ["mine", "mine", "theirs"], "family": ["own", "own", ""]}, index=names
+        {
+            "encoder": ["mine", "mine", "theirs"],
+            "family": ["own", "own", ""],
+            "written": ["written", "written", "theirs"],
+        },
+        index=names,
     )
     return Owners(table)
 
@@ -52,6 +59,9 @@ def owners() -> Owners:
         ({"name": "mine"}, {"all": [0]}),
         ({"name": "mine step 5", "y": ["theirs"]}, {"all": [0]}),
         ({"legendgroup": "own"}, {"all": [0]}),
+        ({"meta": {"encoder": "theirs", "family": "own"}, "text": ["mine"]}, {"all": [1]}),
+        ({"meta": {"encoder": ["mine step 5", "theirs"]}}, {"all": [0, 1]}),
+        ({"name": "written", "meta": {"encoder": "nobody"}}, {"all": [0]}),
         ({"x": ["theirs", "nobody"], "type": "bar"}, {"points": [[1], None]}),
         ({"hovertext": ["<b>theirs</b><br>0.3", "mine: 0.2, n = 3"]}, {"points": [[1], [0]]}),
         ({"customdata": [["theirs", 1], ["mine", 2]]}, {"points": [[1], [0]]}),
@@ -153,6 +163,34 @@ def test_points_lie_where_plotly_has_them(tmp_path: Path) -> None:
     y, x = red.mean(axis=0) / picture.shape[:2]
     assert x == pytest.approx(0.25, abs=0.05)
     assert y == pytest.approx(0.2, abs=0.05)
+
+
+def test_a_legend_stands_once_above_all_panels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **how: drawn.append(self))
+    figure = panels(["a score of an encoder whose name takes more than one line", "b"])
+    for col in (1, 2):
+        for name in ("small", "tiny"):
+            figure.add_scatter(x=[1], y=[col], name=name, mode="markers", row=1, col=col)
+    legend(figure)
+    write_png(plain_figure(figure), tmp_path / "a.png")
+    (made,) = drawn
+    assert [[text.get_text() for text in one.get_texts()] for one in made.legends] == [
+        ["small", "tiny"]
+    ]
+    assert [axes.get_legend() for axes in made.axes] == [None, None]
+    low = made.legends[0].get_window_extent().y0
+    titles = [text.get_window_extent().y1 for text in made.texts]
+    assert low > max(titles)
+    assert "\n" in made.texts[0].get_text()
+
+
+def test_a_logarithmic_axis_has_ticks_inside_its_range() -> None:
+    figure = finish(go.Figure(), 300)
+    log_axis(figure, [30, 1500])
+    assert list(figure.layout.xaxis.ticktext) == ["50", "100", "200", "500", "1,000"]
 
 
 def test_a_kind_that_is_not_drawn_is_an_error(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -14,7 +15,7 @@ from reporting.comparison.depths import agreement, depths, family_of, peak_diffe
 from reporting.comparison.downstream_scores import downstream, global_scores
 from reporting.comparison.drivers import factors
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.rises import REGION, TASK, curves, leads, rises
+from reporting.comparison.rises import REGION, TASK, curves, leads, rises, seeds
 from reporting.comparison.section import Chart, Grid, Section
 from reporting.comparison.shortcuts import costs, over_checkpoints, over_models
 from reporting.comparison.usefulness import ABOVE, ALL, associations, pairing, partials
@@ -76,6 +77,27 @@ def test_sections_draw_what_is_converted(
             assert all(isinstance(cell, str) for cell in item.table.to_numpy().ravel())
 
 
+def test_too_few_encoders_are_not_correlated() -> None:
+    rows, about = [], {}
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        name = f"m{i}"
+        rows.append(tables.row(name, "fmri/all", "r2", float(rng.random()), target="speech"))
+        if i < 3:
+            rows.append(tables.row(name, "fmri/few", "r2", float(rng.random()), target="speech"))
+        rows += tables.task_rows(name, dict.fromkeys(tables.SIX, float(rng.random())))
+        about[name] = {"family": name}
+    made = tables.gathered(rows, about)
+    found = better.section(made)
+    assert "fewer than 5 encoders with a global score have them: fmri/few r2" in str(found.notes)
+    shown = str([(item.caption, item.table) for item in found.items if isinstance(item, Grid)])
+    assert "fmri/all" in shown
+    assert "fmri/few" not in shown
+    assert "fmri/few" not in str([figure.to_dict() for figure in charts(found)])
+    maps = [f for f in charts(shortcut.section(made)) if f.data[0].type == "heatmap"]
+    assert [list(figure.data[0].y) for figure in maps] == [["fmri/all r2"]]
+
+
 def test_points_carry_their_names(encoders: Gathered) -> None:
     figure = charts(better.section(encoders))[0]
     named = {name for trace in figure.data for name, _ in (trace.customdata or ())}
@@ -86,7 +108,8 @@ def test_curves_carry_their_encoder(run: Gathered) -> None:
     found = emergence.section(run)
     lines = [trace for trace in charts(found)[0].data if trace.mode == "lines+markers"]
     assert lines
-    assert {trace.meta["encoder"] for trace in lines} <= set(run.encoders.index)
+    named = {name for trace in lines for name in trace.meta["encoder"]}
+    assert named == set(run.encoders.index[run.encoders["final"]])
     assert {trace.meta["family"] for trace in lines} == {"small"}
 
 
@@ -224,6 +247,19 @@ def test_planted_times_and_leads_are_found(run: Gathered) -> None:
     assert ahead[f"{tables.BRAIN} r2", "made"].value == pytest.approx(1, abs=0.25)
     regions = leads(made, REGION, REGION)
     assert [row.doublings.value for row in regions] == [pytest.approx(2, abs=0.1)]
+
+
+def test_runs_of_one_kind_are_seeds_unless_named_by_hand() -> None:
+    def told(*labels: str, data: str = "mix") -> list[tuple[str, pd.DataFrame]]:
+        fields = {"written": "mine", "trained_on": data, "step": 9}
+        return [(label + data, pd.DataFrame([{"encoder": label, **fields}])) for label in labels]
+
+    same = told("mine (a)", "mine (b)")
+    assert seeds(same) == {"mine (a)mix": "mine", "mine (b)mix": "mine"}
+    assert set(seeds(told("small", "large")).values()) == {"small", "large"}
+    other = seeds([*same, *told("mine (c)", data="speech")])
+    assert other["mine (a)mix"] == other["mine (b)mix"] == "mine (a) and 1 more"
+    assert other["mine (c)speech"] == "mine (c)"
 
 
 def test_planted_peaks_are_found_and_their_difference() -> None:

@@ -16,7 +16,9 @@ from wandb.proto import wandb_internal_pb2
 
 from compare import compare, facts_of_checkpoints, facts_of_encoders, facts_of_file
 from launch import explain
-from reporting.comparison.gathering import FACTS
+from reporting.comparison.gathering import FACTS, gather
+from reporting.comparison.report import write_report
+from reporting.comparison.section import Grid, Section
 from tests.composing import composed
 from tests.reporting.comparison.made import row, training, write
 
@@ -60,6 +62,34 @@ def test_a_section_that_fails_is_named_and_the_others_stay(runs: Path) -> None:
     page = (runs / "report" / "index.html").read_text()
     assert "This section failed: TypeError" in page
     assert "What was gathered?" in page
+
+
+def test_cells_and_notes_of_the_page(runs: Path) -> None:
+    made = gather([f"{runs}/runs"])
+    table = pd.DataFrame(
+        {
+            "scores": ["a", "b"],
+            "r": [".71 (.44 … .87)", "–"],
+            "step": pd.array([2000, None], dtype="Int64"),
+            "control": [True, False],
+            "pick": ["theirs", "mine"],
+        }
+    )
+    few, many = ([f"note {k}" for k in range(count)] for count in (2, 9))
+    sections = [
+        Section("few", "One?", "Yes.", [Grid("made", table, "Made")], few),
+        Section("many", "Two?", "No.", [], many),
+    ]
+    text = write_report(made, sections, runs / "report").read_text()
+    text = text.split("<main")[1].split("</main>")[0]
+    assert ">.71\N{NO-BREAK SPACE}(.44\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}.87)</td>" in text
+    assert ">2,000</td>" in text
+    assert ">yes</td>" in text
+    # A row is its own encoder's, not that of an encoder that it mentions.
+    assert "data-owner" not in text
+    assert "<details open><summary>Notes</summary>" in text
+    assert "<details><summary>9 notes: what is missing, doubtful or left out</summary>" in text
+    assert text.count("<li>note") == 11
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 // Draws the figures of the report and shows or hides encoders in all of them.
 (() => {
   const NARROW = 600; // pixels, below which panels stand one above the other
+  const LONG = 18; // letters of a name beside an axis, of which more leave no room on a phone
   const report = JSON.parse(document.getElementById("report-data").textContent);
   const plots = [...document.querySelectorAll("[data-figure]")];
   const boxes = [...document.querySelectorAll("[data-encoder]")];
@@ -74,13 +75,32 @@
     const made = stacked(layout);
     const margin = { ...made.margin, l: Math.min(made.margin.l, 40), r: 8 };
     const font = { ...made.font, size: Math.min((made.font || {}).size || 13, 12) };
-    return { ...made, margin, font, legend: { ...made.legend, orientation: "h", x: 0, y: -0.2 } };
+    const annotations = (made.annotations || []).map((note) => (
+      { ...note, font: { ...note.font, size: Math.min((note.font || {}).size || 12, 12) } }));
+    const above = (made.legend || {}).yref === "container"; // keeps its place at the upper edge
+    const legend = above ? made.legend : { ...made.legend, orientation: "h", x: 0, y: -0.2 };
+    return { ...made, margin, font, annotations, legend };
+  }
+
+  // Names beside points, maps of many columns and long names at an axis need a wide figure.
+  function crowded(data, layout) {
+    const ticks = Object.keys(layout).filter((key) => /^yaxis\d*$/.test(key))
+      .flatMap((key) => layout[key].ticktext || []);
+    const maps = data.filter((trace) => trace.type === "heatmap");
+    return [...ticks, ...maps.flatMap((map) => map.y || [])].some((name) => name.length > LONG)
+      || maps.some((map) => (map.x || []).length > 8)
+      || data.some((trace) => (trace.mode || "").includes("text"));
   }
 
   function draw(plot) {
     const { data, layout, owners } = report.figures[Number(plot.dataset.figure)];
     const shown = data.map((trace, place) => withoutHidden(trace, owners[place]));
-    const fitting = structuredClone(window.innerWidth < NARROW ? forPhones(layout) : layout);
+    const narrow = window.innerWidth < NARROW;
+    const fitting = structuredClone(narrow ? forPhones(layout) : layout);
+    const wide = narrow && crowded(data, layout);
+    plot.classList.toggle("wide", wide);
+    plot.parentElement.toggleAttribute("tabindex", wide); // moved by arrow keys
+    if (wide) plot.parentElement.tabIndex = 0;
     return Plotly.react(plot, structuredClone(shown), fitting,
       { responsive: true, displayModeBar: false });
   }

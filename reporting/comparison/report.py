@@ -7,9 +7,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
@@ -23,6 +25,12 @@ from reporting.page import STYLE
 PAGE, FIGURES, TABLES = "index.html", "figures", "tables"
 MOST_ROWS = 250
 """Rows of a table on the page; the file beside it has all."""
+MOST_OPEN = 4
+"""Notes of a section that are shown unasked."""
+OWNING = ("name", "encoder")
+"""Columns beside the first that say whose a row is; other encoders in it are only mentioned."""
+INTERVAL = re.compile(r"[−\d.,]+ \([−\d.,]+ … [−\d.,]+[);]")
+"""A value and its interval, which stay in one line."""
 HERE = Path(__file__).parent
 STATISTICS = (
     "Answers, intervals and fitted lines are of all encoders, whichever are shown; what is not one "
@@ -92,12 +100,21 @@ def _section(section: Section, page: _Page, folder: Path) -> str:
         else:
             (folder / TABLES / f"{name}.csv").write_text(item.table.to_csv())
             items.append(_grid(item, name, page))
-    notes = "".join(f"<li>{escape(note)}</li>" for note in section.notes)
-    listed = f"<details open><summary>Notes</summary><ul>{notes}</ul></details>" if notes else ""
     return (
         f'<section id="{escape(section.key)}"><h2>{escape(section.question)}</h2>'
-        f'<p class="answer">{escape(section.answer)}</p>{"".join(items)}{listed}</section>'
+        f'<p class="answer">{escape(section.answer)}</p>{_notes(section.notes)}{"".join(items)}'
+        "</section>"
     )
+
+
+def _notes(notes: Sequence[str]) -> str:
+    """Below the answer; many are folded, with their number."""
+    if not notes:
+        return ""
+    listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    many = len(notes) > MOST_OPEN
+    head = f"{len(notes)} notes: what is missing, doubtful or left out" if many else "Notes"
+    return f"<details{'' if many else ' open'}><summary>{head}</summary><ul>{listed}</ul></details>"
 
 
 def _chart(chart: Chart, name: str, page: _Page, folder: Path) -> str:
@@ -106,9 +123,10 @@ def _chart(chart: Chart, name: str, page: _Page, folder: Path) -> str:
     owners = [page.owners.of_trace(trace, content["layout"]) for trace in content["data"]]
     page.figures.append({**content, "owners": owners})
     return (
-        f'<figure id="{escape(name)}"><div class="plot" data-figure="{len(page.figures) - 1}" '
+        f'<figure id="{escape(name)}"><div class="window"><div class="plot" '
+        f'data-figure="{len(page.figures) - 1}" '
         f'role="img" aria-label="{escape(chart.caption)}" '
-        f'style="min-height: {content["layout"]["height"]}px"></div>'
+        f'style="min-height: {content["layout"]["height"]}px"></div></div>'
         f"<figcaption>{escape(chart.caption)}</figcaption></figure>"
     )
 
@@ -124,7 +142,8 @@ def _grid(grid: Grid, name: str, page: _Page) -> str:
         f'<th scope="col"{kind}>{escape(str(column).replace("_", " "))}</th>'
         for column, kind in zip(table.columns, kinds, strict=True)
     )
-    rows = "".join(_rows(shown, kinds, page.owners))
+    owning = [k for k, name in enumerate(table.columns) if k == 0 or name in OWNING]
+    rows = "".join(_rows(shown, kinds, page.owners, owning))
     rest = len(table) - len(shown)
     more = f" The first {len(shown):,} of {len(table):,} rows." if rest else ""
     label = f'class="scroll" role="region" tabindex="0" aria-label="{escape(grid.caption)}"'
@@ -138,9 +157,11 @@ def _index_names(table: pd.DataFrame) -> list[str]:
     return [str(name or "") for name in table.index.names]
 
 
-def _rows(table: pd.DataFrame, kinds: Sequence[str], owners: Owners) -> Iterator[str]:
+def _rows(
+    table: pd.DataFrame, kinds: Sequence[str], owners: Owners, owning: Sequence[int]
+) -> Iterator[str]:
     for values in table.itertuples(index=False, name=None):
-        owner = owners.of_row(values)
+        owner = owners.of_row([values[k] for k in owning])
         mine = "" if owner is None else f' data-owner="{owner}"'
         cells = [
             f'<th scope="row"{kind}>{_cell(value)}</th>'
@@ -153,14 +174,20 @@ def _rows(table: pd.DataFrame, kinds: Sequence[str], owners: Owners) -> Iterator
 
 def _cell(value: object) -> str:
     """A number to three digits, a dash where there is none."""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if value is None or value is pd.NA or value != value:
         return "–"
     if isinstance(value, float):
         whole = abs(value) >= 1000 or value == int(value)
         return f"{value:,.0f}" if whole else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else escape(str(value)) or "–"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    return INTERVAL.sub(_unbroken, escape(str(value))) or "–"
+
+
+def _unbroken(interval: re.Match[str]) -> str:
+    return interval.group().replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _whole(title: str, sections: Sequence[Section], parts: Sequence[str], page: _Page) -> str:

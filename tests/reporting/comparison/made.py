@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from reporting.downstream import reference
 
 SETTINGS = {"fmri": {"a": {"name": "fmri/a", "pooling": "mean"}}}
 
@@ -81,3 +84,53 @@ def training(folder: Path, name: str, steps: Iterable[int] = (0, 5, 10), seed: i
         data={"batch_size": 9, "crop_seconds": 4.0},
         model={"_target_": "models.some.Kind"},
     )
+
+
+def examined(encoder: str, quality: float, **fields: Any) -> list[dict[str, Any]]:
+    """Alignment of four layers by three metrics, its targets, and the tasks of the reference."""
+    rng = np.random.default_rng(round(1000 * quality) % 2**32)
+    rows = []
+    for metric, targets, deep in (("r2", ("lowfreq", "speech"), 2), ("rsa", ("",), 3),
+                                  ("cka", ("",), 1)):  # fmt: skip
+        for target in targets:
+            for layer in range(4):
+                value = 0.3 + 0.05 * quality - 0.02 * abs(layer - deep) + rng.normal(0, 0.004)
+                place = {"metric": metric, "target": target, "layer": f"encoder.{layer}"}
+                rows.append(row(encoder, float(value), **place, **fields))
+    for task, known in reference().iterrows():
+        value = known["mean"] + known["sd"] * (quality + rng.normal(0, 0.3))
+        about = {"benchmark": task, "metric": f"mlp_{known['measure']}", "chance": 0.1}
+        rows.append(row(encoder, float(value), **about, **fields))
+    return rows
+
+
+def study(folder: Path) -> Path:
+    """Eight encoders, a floor, and two seeds of a training run: all that sections ask for."""
+    rng = np.random.default_rng(4)
+    for k in range(8):
+        write(folder / f"probe{k}", examined(f"model {k}", float(rng.normal())))
+    write(folder / "floor", examined("logmel", -3.0))
+    for seed in (1, 2):
+        rows = []
+        for step in (0, 5, 10, 20, 40):
+            grown = 3 * (1 - math.exp(-step / (10 + 2 * seed))) - 2.5
+            own = {"step": step, "fingerprint": f"{seed} {step}"}
+            rows += examined("mine", grown + 0.01 * seed, **own)
+        configured(
+            write(folder / f"seed{seed}", rows), {"data": "noise", "model/target": "codes"},
+            name="mine", seed=seed, max_steps=40, data={"batch_size": 9, "crop_seconds": 4.0},
+            model={"_target_": "models.some.Kind"},
+        )  # fmt: skip
+    return folder
+
+
+def facts_of_study() -> dict[str, dict[str, Any]]:
+    """Families of two, data, objectives, sizes and hours of the eight encoders."""
+    return {
+        f"model {k}": {
+            "family": f"family {k // 2}", "trained_on": ("speech", "music")[k % 2],
+            "objective": ("masked", "contrastive")[k // 4], "parameters": 10.0 ** (6 + k % 3),
+            "hours": 10.0 ** (1 + k % 4),
+        }
+        for k in range(8)
+    }  # fmt: skip

@@ -44,7 +44,7 @@ def compare(cfg: DictConfig) -> None:
             facts=facts_of_encoders(),
             overrides=overrides,
             controls=listed(cfg.controls),
-            names=dict(cfg.names),
+            names=other_names(listed(cfg.names)),
             include={key: listed(value) for key, value in cfg.include.items()},
             exclude=listed(cfg.exclude),
             describe=facts_of_checkpoints,
@@ -77,6 +77,21 @@ def _answers(cfg: DictConfig, gathered: Gathered, bar: Progress) -> tuple[list[S
             sections.append(Section(str(name), str(name).capitalize(), why))
         bar.advance(task)
     return [section for section in sections if section is not None], failed
+
+
+def other_names(pairs: list[str]) -> dict[str, str]:
+    """``["NAME=OTHER", …]`` as a mapping.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not of that form.
+    """
+    parts = [str(pair).rpartition("=") for pair in pairs]
+    for pair, (name, _, other) in zip(pairs, parts, strict=True):
+        if not (name and other):
+            raise ValueError(f'names: got {pair}, expected NAME=OTHER, as in names=["w0=small"]')
+    return {name: other for name, _, other in parts}
 
 
 def facts_of_encoders() -> dict[str, dict[str, Any]]:

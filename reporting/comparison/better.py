@@ -124,9 +124,10 @@ def _scatters(gathered: Gathered, found: Pairing, rows: Sequence[Association]) -
         )
         lack = len(score.values) - len(x)
         drawn = f" {lack} more lack{'s' * (lack == 1)} this score." * bool(lack)
-        ceiling = short(float(found.ceilings.get(column, math.nan)))
+        known = float(found.ceilings.get(column, math.nan))
+        ceiling = "no known ceiling" if math.isnan(known) else f"a ceiling of {short(known)}"
         caption = (
-            f"{score.label} against {column}, whose ceiling is {ceiling}; {said}. Hollow grey "
+            f"{score.label} against {column} ({ceiling}); {said}. Hollow grey "
             "diamonds are controls. Dashed: the floor, and upright the ceiling where it is near."
             f"{drawn}"
         )

@@ -116,7 +116,8 @@ def _charts(
     marks, unseen = halves(table, colours, families)
     caption = (
         "When each score stands half way from its first to its last value: geometric mean over "
-        "runs, with Student's interval of logarithms."
+        "runs, with Student's interval of logarithms; very wide ones end at the edge and are "
+        "whole in the table."
     )
     items.append(Chart("emergence_half", marks, caption))
     if ahead:

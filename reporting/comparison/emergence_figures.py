@@ -20,7 +20,7 @@ from reporting.comparison.drawing import (
     place,
     translucent,
 )
-from reporting.comparison.estimates import number_text
+from reporting.comparison.estimates import Estimate, number_text
 from reporting.comparison.rises import (
     OTHER_NAME,
     PRIMARY_NAME,
@@ -36,6 +36,8 @@ from reporting.comparison.wide import NON_PRIMARY, PRIMARY
 from reporting.panels import GREY, StepAxis, step_text
 
 MOST_PANELS, MOST_LINES, MOST_NAMES = 12, 30, 8
+BEYOND = 10
+"""How many times the highest (lowest) time to half the axis of times goes on for intervals."""
 KINDS = (SCORE, TASK, REGION, TARGET)
 
 DASHES = {True: "solid", False: "dash"}
@@ -237,22 +239,26 @@ def halves(
     spread = np.linspace(0.25, -0.25, len(encoders)) if len(encoders) > 1 else [0.0]
     for encoder, shift in zip(encoders, spread, strict=True):
         own = {row.label: row for row in table if row.encoder == encoder and row.half.value > 0}
-        named = len(encoders) <= MOST_NAMES
-        for number, label in enumerate(labels):
-            if label in own:
-                row = own[label]
-                dots(
-                    figure, [label], [row.half], colours.get(row.names[0], GREY),
-                    name=encoder if named else "", shift=len(labels) - 1 - number + float(shift),
-                )  # fmt: skip
-                text = f"{encoder}, {label}: {number_text(row.half)} steps, n = {row.half.n}"
-                figure.data[-1].update(meta=_owners(row.names, families), hovertext=[text])
-                named = False
+        times = [own[label].half if label in own else Estimate(math.nan) for label in labels]
+        if not any(time.value > 0 for time in times):
+            continue
+        first = next(row for row in table if row.encoder == encoder)
+        name = encoder if len(encoders) <= MOST_NAMES else ""
+        colour = colours.get(first.names[0], GREY)
+        dots(figure, labels, times, colour, name=name, shift=float(shift))
+        texts = [
+            f"{encoder}, {label}: {number_text(time)} steps, n = {time.n}"
+            for label, time in zip(labels, times, strict=True)
+        ]
+        figure.data[-1].update(meta=_owners(first.names, families), hovertext=texts)
     ticks = {"tickvals": list(range(len(labels))), "ticktext": labels[::-1]}
     finish(figure, 150 + 28 * len(labels), "steps to half of the final rise")
     figure.update_yaxes(range=[-0.6, len(labels) - 0.4], showline=False, ticks="", **ticks)
-    ends = [end for row in table for end in (row.half.value, row.half.low, row.half.high)]
-    log_axis(figure, [end for end in ends if end > 0])
+    values = [row.half.value for row in table if row.half.value > 0]
+    ends = [end for row in table for end in (row.half.low, row.half.high) if end > 0]
+    # The interval of two runs can span twenty powers of ten and would leave the marks no room.
+    low, high = min(values, default=1) / BEYOND, max(values, default=1) * BEYOND
+    log_axis(figure, [*values, *(min(max(end, low), high) for end in ends)])
     legend(figure)
     return figure, left
 

@@ -249,6 +249,21 @@ def test_planted_times_and_leads_are_found(run: Gathered) -> None:
     assert [row.doublings.value for row in regions] == [pytest.approx(2, abs=0.1)]
 
 
+def test_a_wide_interval_does_not_crowd_out_the_times() -> None:
+    found = emergence.section(tables.trained(2, seed=5, noise=1.5))
+    (figure,) = (
+        item.figure
+        for item in found.items
+        if isinstance(item, Chart) and item.key == "emergence_half"
+    )
+    (trace,) = figure.data
+    known = np.array(trace.x, float)
+    ends = 10 ** np.array(figure.layout.xaxis.range)
+    assert (trace.error_x.array + known).max() > 13 * known.max()
+    assert known.max() < ends[1] < 13 * known.max()
+    assert len(figure.layout.xaxis.ticktext) < 13
+
+
 def test_runs_of_one_kind_are_seeds_unless_named_by_hand() -> None:
     def told(*labels: str, data: str = "mix") -> list[tuple[str, pd.DataFrame]]:
         fields = {"written": "mine", "trained_on": data, "step": 9}

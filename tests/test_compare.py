@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
-from wandb.proto import wandb_internal_pb2
 
 from compare import compare, facts_of_checkpoints, facts_of_encoders, facts_of_file
 from launch import explain
@@ -21,6 +17,7 @@ from reporting.comparison.report import write_report
 from reporting.comparison.section import Grid, Section
 from tests.composing import composed
 from tests.reporting.comparison.made import row, training, write
+from tests.wandb_files import finished
 
 
 def config(folder: Path, *overrides: str) -> DictConfig:
@@ -154,34 +151,6 @@ def test_a_checkpoint_says_what_it_was_trained_on(tmp_path: Path) -> None:
     assert facts_of_checkpoints(tmp_path / "nothing") == {}
 
 
-def messages(data: bytes) -> Iterator[bytes]:
-    """Records of W&B's file: a header of 7 bytes, then the log format of LevelDB.
-
-    Blocks of 32 KiB hold chunks of checksum (4 bytes), length (2) and kind (1): whole, first,
-    middle or last of a record; what is too short for another chunk is filled up.
-    """
-    block, place, parts = 2**15, 7, b""
-    while place + 7 <= len(data):
-        left = block - place % block
-        if left < 7:
-            place += left
-            continue
-        length, kind = struct.unpack_from("<HB", data, place + 4)
-        parts += data[place + 7 : place + 7 + length]
-        place += 7 + length
-        if kind in (1, 4):
-            yield parts
-            parts = b""
-
-
-def records(folder: Path) -> list[Any]:
-    """Everything that an offline run of W&B has written."""
-    (file,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    data = file.read_bytes()
-    assert data.startswith(b":W&B")
-    return [wandb_internal_pb2.Record.FromString(message) for message in messages(data)]
-
-
 @pytest.mark.long
 def test_an_offline_run_of_wandb_can_be_read_back(
     runs: Path, monkeypatch: pytest.MonkeyPatch
@@ -190,7 +159,7 @@ def test_an_offline_run_of_wandb_can_be_read_back(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(runs / "no-netrc"))
     compare(config(runs, "logger=wandb"))
-    found = records(runs / "report")
+    found = finished(runs / "report")
     # What was logged becomes summary where the run is sent to.
     items = [i for one in found for i in (*one.summary.update, *one.history.item)]
     summary = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items}

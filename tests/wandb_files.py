@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,11 +43,28 @@ def parts(folder: Path) -> list[Part]:
     return [_part(path) for path in sorted(folder.glob("wandb/offline-run-*/run-*.wandb"))]
 
 
-def _part(path: Path) -> Part:
-    part = Part()
+def finished(folder: Path, seconds: float = 30) -> list[Any]:
+    """The records of the one part in a run's folder, once its end is written."""
+    (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
+    end = time.monotonic() + seconds
+    while True:
+        found = list(_records(path))
+        if any(record.HasField("exit") for record in found):
+            return found
+        assert time.monotonic() < end, f"{path} has no end after {seconds} s"
+        time.sleep(0.1)
+
+
+def _records(path: Path) -> Iterator[Any]:
     for content in _contents(path.read_bytes()):
         record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]
         record.ParseFromString(content)
+        yield record
+
+
+def _part(path: Path) -> Part:
+    part = Part()
+    for record in _records(path):
         if record.HasField("run"):
             part.run_id, part.name = record.run.run_id, record.run.display_name
             part.resume = record.run.resume

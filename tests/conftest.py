@@ -12,10 +12,9 @@ from jaxtyping import install_import_hook
 # Before transformers is imported: no test may wait for the hub.
 os.environ["HF_HUB_OFFLINE"] = "1"
 
-# Tests run side by side, and threads of one would wait for those of the others. Numba (of dcor, a
-# peer, and MNE) gives torch as many threads as it has itself when it is imported; compiling for
-# small arrays takes longer than it saves.
-os.environ |= {"NUMBA_NUM_THREADS": "1", "NUMBA_DISABLE_JIT": "1"}
+# Tests run side by side, and threads of one would wait for those of the others. Numba gives torch
+# as many threads as it has itself when it is imported.
+os.environ["NUMBA_NUM_THREADS"] = "1"
 
 install_import_hook(["models", "alignment"], "beartype.beartype")
 

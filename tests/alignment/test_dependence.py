@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from math import log
 
-import dcor
 import numpy as np
 import pytest
 import torch
@@ -50,8 +49,11 @@ def related(seed: int = 0) -> tuple[Tensor, Tensor]:
     return x, x[:, :4] + noise(30, 4, seed=seed + 50)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_distance_correlations_are_dcors(seed: int) -> None:
+    import dcor  # compiles at the first import: in one process, not in all that collect tests
+
     x, y = related(seed)
     z = noise(30, 3, seed=seed + 20) + x[:, :3]
     a, b, c = x.numpy(), y.numpy(), z.numpy()

@@ -51,7 +51,7 @@ def wandb_logger(
     if mode == "offline":
         when = "when it has ended" if beside and online else "later"
         log.info("W&B is offline; to send this run %s: wandb sync %s/wandb/*run-*", when, save_dir)
-    return WandbLogger(
+    logger = WandbLogger(
         project=project,
         name=name,
         save_dir=save_dir,
@@ -62,6 +62,8 @@ def wandb_logger(
         resume=None if mode == "disabled" else "allow",  # sent later, parts follow one another
         settings=_settings(mode, beside),
     )
+    logger._wandb_init.pop("anonymous", None)  # W&B warns of it though it is not set
+    return logger
 
 
 def _settings(mode: str, beside: bool) -> wandb.Settings:

@@ -37,7 +37,9 @@ def test_a_login_is_a_line_in_netrc(no_login: Path, monkeypatch: pytest.MonkeyPa
     assert not has_login()
 
 
-def test_without_a_login_the_run_is_offline_in_its_folder(tmp_path: Path) -> None:
+def test_without_a_login_the_run_is_offline_in_its_folder(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     logger = wandb_logger("entrain", "made", tmp_path / "run", run_id="abcd1234", tags=["test"])
     try:
         logger.log_metrics({"loss": 1.0}, step=3)
@@ -47,6 +49,7 @@ def test_without_a_login_the_run_is_offline_in_its_folder(tmp_path: Path) -> Non
     finally:
         wandb.finish()
     assert len(list((tmp_path / "run" / "wandb").glob("offline-run-*-abcd1234"))) == 1
+    assert capfd.readouterr() == ("", "")
 
 
 ONLINE = {"WANDB_API_KEY": "x" * 40}
@@ -112,10 +115,8 @@ def test_the_second_writer_of_a_run_never_gets_in_the_way_of_the_first(
 def settings_given(
     monkeypatch: pytest.MonkeyPatch, folder: Path, environment: dict[str, str], **changes: bool
 ) -> dict[str, Any]:
-    """What Lightning's logger is given."""
+    """What W&B will be given once something is logged."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    given: dict[str, Any] = {}
-    monkeypatch.setattr("callbacks.tracking.WandbLogger", lambda **settings: given.update(settings))
-    wandb_logger("entrain", "made", folder, run_id="abcd1234", **changes)  # type: ignore[arg-type]
-    return given
+    logger = wandb_logger("entrain", "made", folder, run_id="abcd1234", **changes)  # type: ignore[arg-type]
+    return logger._wandb_init | {"log_model": logger._log_model}

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from reporting import figures
 from reporting.panels import StepAxis, panels
@@ -143,6 +144,15 @@ def test_the_report_needs_no_network_and_names_what_failed(
     png = path.with_name("trajectory.png").read_bytes()
     assert png.startswith(b"\x89PNG")
     assert 3e4 < len(png) < 6e5
+
+
+def test_the_png_cuts_off_no_title_and_no_number(run: pd.DataFrame, tmp_path: Path) -> None:
+    names = {name: f"eeg/{name}_of_many_words_in_its_name" for name in run["benchmark"].unique()}
+    small = run.assign(benchmark=run["benchmark"].map(names), value=run["value"] / 1000 - 0.005)
+    figures.trajectory_png(small, tmp_path / "trajectory.png")
+    pixels = imread(tmp_path / "trajectory.png")[..., :3]
+    edges = [pixels[:5], pixels[-5:], pixels[:, :5], pixels[:, -5:]]
+    assert all((edge == 1).all() for edge in edges)
 
 
 def test_a_failed_write_leaves_the_earlier_file(tmp_path: Path) -> None:

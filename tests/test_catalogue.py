@@ -68,6 +68,7 @@ def test_a_list_without_a_name_is_that_of_encoders(
     assert shown == ["encoders"]
 
 
+@pytest.mark.long
 def test_every_encoder_is_listed_as_its_yaml_describes_it() -> None:
     found = {entry.name: entry for entry in encoder_entries()}
     assert list(found) == options("encoder")
@@ -89,6 +90,7 @@ def test_every_encoder_is_listed_as_its_yaml_describes_it() -> None:
         assert (entry.layers, entry.source, entry.verified) == ((), "", None)
 
 
+@pytest.mark.long
 def test_encoders_without_a_mark_in_their_yaml_are_not_called_verified() -> None:
     for entry in encoder_entries():
         said = (CONF / "encoder" / f"{entry.name}.yaml").read_text()

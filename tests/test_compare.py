@@ -50,6 +50,7 @@ def test_a_report_is_written(runs: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "What was gathered?" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_section_that_fails_is_named_and_the_others_stay(runs: Path) -> None:
     cfg = config(runs)
     cfg.sections = {"broken": {"_target_": "builtins.int", "_partial_": True}, **cfg.sections}
@@ -89,6 +90,7 @@ def test_cells_and_notes_of_the_page(runs: Path) -> None:
     assert text.count("<li>note") == 11
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
@@ -108,6 +110,7 @@ def test_what_is_wrong_is_told_in_one_line(runs: Path, overrides: list[str], wor
     assert "\n" not in line
 
 
+@pytest.mark.long
 def test_facts_are_read_from_yaml_and_csv(runs: Path) -> None:
     known = facts_of_encoders()
     assert all(set(facts) <= set(FACTS) for facts in known.values())

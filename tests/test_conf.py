@@ -233,6 +233,7 @@ OBJECTIVES = {
 }
 
 
+@pytest.mark.long
 def test_encoders_say_what_comparisons_group_them_by(tmp_path: Path) -> None:
     names = options("encoder")
     every = [f"+encoder@every.{name}={name}" for name in names]

@@ -107,6 +107,7 @@ def measured() -> Measurement:
     return measure("tiny", settings)
 
 
+@pytest.mark.long
 def test_measures_real_training_steps(measured: Measurement) -> None:
     assert (measured.clips, measured.frames, measured.workers) == (2, 36, 0)
     assert measured.precision == "32-true"
@@ -115,6 +116,7 @@ def test_measures_real_training_steps(measured: Measurement) -> None:
     assert measured.clips_per_second == pytest.approx(2 / measured.seconds)
 
 
+@pytest.mark.long
 def test_table_fits_a_terminal(measured: Measurement) -> None:
     row = replace(measured, size="large", parameters=10**9, clip_flops=10**12, seconds=12.3)
     console = Console(width=80, file=StringIO())

@@ -67,6 +67,7 @@ class Run:
         return int((self.folder / f"{name}.ckpt").read_text())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "kept", "best"),
     [
@@ -89,6 +90,7 @@ def test_the_newest_or_the_best_are_kept(
     assert best is None or run.named("best") == best
 
 
+@pytest.mark.long
 def test_after_a_kill_before_tidying_the_same_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

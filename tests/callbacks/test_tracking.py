@@ -37,6 +37,7 @@ def test_a_login_is_a_line_in_netrc(no_login: Path, monkeypatch: pytest.MonkeyPa
     assert not has_login()
 
 
+@pytest.mark.long
 def test_without_a_login_the_run_is_offline_in_its_folder(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,6 +28,7 @@ def test_resampled_length_is_torchaudios(rate: int, new_rate: int) -> None:
         assert resampled_length(samples, rate, new_rate) == len(made)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("samples", [2**24 + 1, 2**24 + 3, 3 * 2**23 + 5])
 def test_single_precision_of_long_sounds_is_followed(samples: int) -> None:
     # One sample a second makes torchaudio's own arithmetic cheap enough to run.

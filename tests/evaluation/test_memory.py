@@ -45,6 +45,7 @@ def test_other_errors_are_not_of_memory(error: Exception) -> None:
     assert not out_of_memory(error)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("error", NO_MEMORY)
 def test_features_are_the_same_with_less_memory(error: Exception) -> None:
     ways: list[Pooling] = ["mean", "frames", "coarse_frames"]

@@ -188,6 +188,7 @@ def test_intervals_over_clips_are_drawn_within_folds() -> None:
         probe(interval="days")
 
 
+@pytest.mark.long
 def test_the_full_form_has_the_values_of_the_quick_one_and_others() -> None:
     x = torch.nn.functional.one_hot(LABELS, CLASSES) * 1.5 + normal(3, N, CLASSES)
     benchmark = probe(full=("knn", "logistic", SMALL))

@@ -94,6 +94,7 @@ def test_audio_tokens_are_those_of_the_library(family: str, saved: Callable[[str
         torch.testing.assert_close(normed, expected["normed"], atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", ["Qwen2Audio", "Voxtral"])
 def test_they_pass_the_self_check(family: str, saved: Callable[[str], Path]) -> None:
     findings = self_check(load_audio_tokens(str(saved(family)), prompt=PROMPT))

@@ -180,6 +180,7 @@ def of_rises(times: int) -> tuple[float, float]:
     return half / times, ahead / times
 
 
+@pytest.mark.long
 def test_a_few_score_tables_hold_the_truth() -> None:
     assert of_score_tables(8) >= 0.6
     assert of_peaks(8) >= 0.6

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -26,8 +25,6 @@ from callbacks.schedule import Schedule
 from callbacks.summary import tell_summaries
 from evaluation.benchmark import Benchmark, Extensible, Failure, Score, append_rows
 from evaluation.evaluate import Encoder, Evaluation, evaluate
-
-log = logging.getLogger(__name__)
 
 
 class EvaluationCallback(pl.Callback):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ from datamodules.words import Sentence, Word, is_content, read_words, sentence
 if TYPE_CHECKING:
     from mne.io import BaseRaw
 
-log = logging.getLogger(__name__)
 PROVENANCE = Provenance(
     source="https://doi.org/10.7302/746w-g237",
     paper="doi:10.1371/journal.pone.0207741",

@@ -24,8 +24,6 @@ from datamodules.clips import (
 from datamodules.failures import BadFiles
 from datamodules.sampling import RankBatches, Visit, VisitStream, chosen, expected_visits
 
-__all__ = ["ClipSource", "CorpusSource", "PretrainingData"]
-
 State = dict[str, int | float | str]
 
 # one random stream for each use: validation and samples never replay the training stream

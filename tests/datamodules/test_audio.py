@@ -13,7 +13,8 @@ import torch
 
 from datamodules import headers
 from datamodules.audio import AudioFiles
-from datamodules.crops import ClipSource, CorpusSource, PretrainingData
+from datamodules.clips import ClipSource, CorpusSource
+from datamodules.crops import PretrainingData
 from datamodules.stimuli import read_audio
 
 RATE = 8000

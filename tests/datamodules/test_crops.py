@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from datamodules.crops import ClipSource, PretrainingData
+from datamodules.clips import ClipSource
+from datamodules.crops import PretrainingData
 
 # pytorch-lightning 2.6 with torch 2.11; nothing of ours
 pytestmark = pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec:FutureWarning")

@@ -67,9 +67,7 @@ def unbiased(k: np.ndarray) -> np.ndarray:
     return dcor.u_centered(k)
 
 
-def aligned(
-    centre: Callable[[np.ndarray], np.ndarray], kernel: Callable[[np.ndarray], np.ndarray]
-) -> Pair:
+def aligned(centre: Matrix, kernel: Matrix) -> Pair:
     """CKA whose first kernel is ready."""
 
     def value(k: np.ndarray, y: np.ndarray) -> float:

@@ -132,16 +132,6 @@ def _draw_panel(figure: go.Figure, panel: Panel, axis: StepAxis, place: dict[str
     figure.update_yaxes(range=panel.limits(), nticks=6, **lines, **place)
 
 
-def trajectory_png(
-    scores: pd.DataFrame,
-    path: Path,
-    hours_per_step: float | None = None,
-    baselines: pd.DataFrame | None = None,
-) -> None:
-    """As :func:`trajectory_figure`, as a PNG, which takes its place at ``path`` at once."""
-    _write_png(panels(scores, baselines), StepAxis.of(scores, hours_per_step), path)
-
-
 def _write_png(shown: list[Panel], axis: StepAxis, path: Path) -> None:
     figure, places = _canvas(len(shown))
     width, height = figure.get_size_inches()

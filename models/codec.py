@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,10 +137,3 @@ class EncodecWeights(nn.Module):
             residual = residual - layer.decode(index)
             books.append(index)
         return torch.stack(books, -1)
-
-    def codebook_digest(self) -> str:
-        """SHA-256 of the codebooks: equal before and after training."""
-        digest = hashlib.sha256()
-        for layer in self.layers:
-            digest.update(layer.codebook.detach().cpu().numpy().tobytes())
-        return digest.hexdigest()

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+
+def penalties(log10: Sequence[int | float]) -> Float[Tensor, " a"]:
+    """Penalties from ``10 ** low`` to ``10 ** high``, evenly spaced in their logarithm.
+
+    Parameters
+    ----------
+    log10 : (low, high, steps)
+    """
+    low, high, steps = log10
+    return torch.logspace(low, high, int(steps), dtype=torch.float64)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 from alignment.inference import mean_interval
 from alignment.lags import fit_trf
 from alignment.nulls import NullTest, draw_shifts
+from alignment.ridge import penalties
 from alignment.rsa import pearson
 from datamodules.brain.cocktail import TwoTalkerRecording
 from evaluation.benchmark import Score
@@ -79,8 +80,7 @@ class AttentionDecoder:
         self.name, self.recording = name, recording
         self.band, self.rate = band, rate
         self.lags = range(round(lags[0] * rate), round(lags[1] * rate) + 1)
-        low, high, steps = log10_alphas
-        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        self.alphas = penalties(log10_alphas)
         self.shifts, self.min_shift, self.seed = shifts, min_shift, seed
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:

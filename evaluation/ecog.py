@@ -9,7 +9,7 @@ from torch import Tensor
 
 from alignment.inference import positive_r2
 from alignment.lags import lag_curve, principal_components
-from alignment.ridge import crossvalidated_prediction
+from alignment.ridge import crossvalidated_prediction, penalties
 from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import TimedResponseSet
 from evaluation.benchmark import Score
@@ -65,7 +65,7 @@ class TimedAlignment:
         self.responses = responses
         self.stimuli = responses.stimuli
         self.components = components
-        self.alphas, self.lag_alphas = _grid(log10_alphas), _grid(log10_lag_alphas)
+        self.alphas, self.lag_alphas = penalties(log10_alphas), penalties(log10_lag_alphas)
         self.max_lag = max_lag
         self.mean = responses.mean_over(*span)
         last = float(responses.times[-1])
@@ -123,11 +123,6 @@ class TimedAlignment:
             self._row("lag_r2", layer, value, window=f"{step / rate:.2f}")
             for step, value in zip(steps, curve, strict=True)
         ]
-
-
-def _grid(log10: Sequence[float]) -> Tensor:
-    low, high, steps = log10
-    return torch.logspace(low, high, int(steps), dtype=torch.float64)
 
 
 def time_mean(feature: Features) -> Tensor:

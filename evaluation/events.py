@@ -15,6 +15,7 @@ from alignment.event_frames import event_table, median_filtered, odd_width, soun
 from alignment.frame_ridge import Sums, fit_detector, sums_of, total
 from alignment.inference import mean_interval
 from alignment.probe_metrics import Event, matched_f1, segment_error_rate
+from alignment.ridge import penalties
 from datamodules.events import EventTask
 from datamodules.task import Split
 from evaluation.benchmark import Score
@@ -108,8 +109,7 @@ class EventProbe:
                 f"{name}: {len(task.splits)} folds leave no clips to choose a threshold on: give "
                 "it three folds or more, or train, valid and test"
             )
-        low, high, steps = log10_alphas
-        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        self.alphas = penalties(log10_alphas)
         number = {label: i for i, label in enumerate(task.classes)}
         rows = [[(number[e.label], e.start, e.end) for e in events] for events in task.events]
         self.events = [torch.tensor(clip, dtype=torch.float64).view(-1, 3) for clip in rows]

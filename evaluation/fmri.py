@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.ridge import crossvalidated_prediction
+from alignment.ridge import crossvalidated_prediction, penalties
 from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import ResponseSet
 from evaluation.benchmark import Score
@@ -57,8 +56,7 @@ class ResponseAlignment:
         self.responses = responses
         self.stimuli = responses.stimuli
         self.pooling: Pooling = pooling
-        low, high, steps = log10_alphas
-        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        self.alphas = penalties(log10_alphas)
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         rows = []

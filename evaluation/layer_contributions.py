@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from alignment.banded_ridge import banded_ridge
+from alignment.ridge import penalties
 from alignment.selection import group_medians
 from datamodules.stimuli import ResponseSet
 from evaluation.benchmark import Score
@@ -49,8 +49,7 @@ class LayerContributions:
         self.stimuli = responses.stimuli
         self.pooling: Pooling = pooling
         self.n_candidates, self.seed = n_candidates, seed
-        low, high, steps = log10_alphas
-        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        self.alphas = penalties(log10_alphas)
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         layers = [feature.values for feature in features.values()]

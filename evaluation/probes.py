@@ -15,6 +15,7 @@ from alignment.mlp_probe import precision_of_logits, search_grid
 from alignment.probe_grid import STOCK_HEAR, Budget, Setting, grid
 from alignment.probe_grid import Split as Rows
 from alignment.probe_metrics import mean_average_precision
+from alignment.ridge import penalties
 from alignment.widths import equal_widths
 from datamodules.task import Split, Task
 from datamodules.tasks.folds import stratified_folds
@@ -77,8 +78,7 @@ class Linear:
     def decisions(
         self, layers: Mapping[str, Tensor], task: Task
     ) -> Iterator[tuple[str, list[Tensor]]]:
-        low, high, steps = self.log10_alphas
-        alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        alphas = penalties(self.log10_alphas)
         return _each(layers, task, lambda x, y, x_test: ridge_decisions(x, y, x_test, alphas))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from alignment.inference import positive_r2
 from alignment.reliability import PREDICTION_FLOOR, RESPONSE_FLOOR, reliability
+from alignment.ridge import penalties
 from alignment.selection import depth, group_medians, heldout_best_layer
 from alignment.split_ridge import SplitRidge, gram, scan_predictions
 from alignment.splits import Splits, random_halves
@@ -76,8 +77,7 @@ class Tuckute2023:
         self.splits = random_halves(len(responses.stimuli), n_splits, seed)
         self.selection, self.square_negative = selection, square_negative
         self.clip_reliability, self.chunk, self.device = clip_reliability, chunk, device
-        low, high, steps = log10_alphas
-        self.alphas = torch.logspace(low, high, int(steps), dtype=torch.float64)
+        self.alphas = penalties(log10_alphas)
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         scans = self.responses.scans

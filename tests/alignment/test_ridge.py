@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import Ridge, RidgeCV
 from torch import Tensor
 
-from alignment.ridge import loo_ridge
+from alignment.ridge import loo_ridge, penalties
 
 ALPHAS = torch.logspace(-3, 4, 29, dtype=torch.float64)
 SHAPES = [(40, 8), (40, 38), (40, 39), (40, 40), (40, 41), (25, 120)]
@@ -22,6 +22,12 @@ def problem(n: int, p: int, targets: int = 6, seed: int = 0) -> tuple[Tensor, Te
     y = x @ rng.normal(size=(p, targets)) * np.linspace(1, 0, targets)
     y = y + 0.7 * rng.normal(size=(n, targets)) - 5
     return torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(x_test)
+
+
+def test_penalties_are_even_in_their_logarithm() -> None:
+    found = penalties([-2, 1, 7.0])
+    assert found.dtype == torch.float64
+    np.testing.assert_allclose(found, np.geomspace(0.01, 10, 7), rtol=1e-12)
 
 
 def refitted_loo(x: Tensor, y: Tensor, alpha: float) -> np.ndarray:

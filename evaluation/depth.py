@@ -15,6 +15,7 @@ from alignment.kernels import unit
 from alignment.signatures import METRICS, Metric
 from evaluation.benchmark import Score
 from evaluation.series import Series
+from evaluation.summaries import SELECTED
 from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
@@ -41,7 +42,7 @@ def depth_rows(
 
     def row(metric: str, value: float, found: Tensor, **fields: object) -> Score:
         low, high = found.quantile(TAILS).tolist()
-        return rows.one(metric, "selected", value, ci_low=low, ci_high=high, **fields)
+        return rows.one(metric, SELECTED, value, ci_low=low, ci_high=high, **fields)
 
     depth = {name: peak_depth(curve).depth for name, curve in curves.items()}
     for name, found in draws.items():

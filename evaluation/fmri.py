@@ -12,6 +12,7 @@ from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import ResponseSet
 from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.summaries import new_row
 
 
 class ResponseAlignment:
@@ -68,16 +69,7 @@ class ResponseAlignment:
         return rows
 
     def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
-        n, simulated = len(self.stimuli), self.responses.provenance.simulated
-        return Score(
-            self.name,
-            metric,
-            layer,
-            float(value),
-            n=n,
-            simulated=simulated,
-            **fields,  # type: ignore[arg-type]
-        )
+        return new_row(self.name, self.responses, metric, layer, float(value), **fields)
 
     def _regression(self, layer: str, x: Tensor) -> list[Score]:
         prediction = crossvalidated_prediction(

@@ -82,6 +82,12 @@ def bootstrap_ci(
     return low, high
 
 
+def percentile_interval(draws: Float[Tensor, " n"]) -> tuple[float, float]:
+    """The range that holds the middle 95 % of draws."""
+    low, high = draws.quantile(torch.tensor([0.025, 0.975], dtype=draws.dtype)).tolist()
+    return low, high
+
+
 def unit_counts(units: int, n: int, seed: int) -> Float[Tensor, "n units"]:
     """How often each unit is drawn, in ``n`` samples with replacement."""
     generator = torch.Generator().manual_seed(seed)

@@ -17,7 +17,7 @@ from alignment.difference import (
     swap_test,
     two_sided_p,
 )
-from alignment.inference import positive_r2
+from alignment.inference import percentile_interval, positive_r2
 from alignment.nulls import sign_flips
 from alignment.rsa import compare
 from alignment.selection import group_medians
@@ -144,7 +144,7 @@ def _row(
     p: float,
     target: str = "",
 ) -> Score:
-    low, high = draws.quantile(torch.tensor([0.025, 0.975], dtype=draws.dtype)).tolist()
+    low, high = percentile_interval(draws)
     return new_row(
         name,
         responses,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from alignment.agreement import peak_depth, peak_draws
 from alignment.difference import two_sided_p
+from alignment.inference import percentile_interval
 from alignment.kernels import unit
 from alignment.signatures import METRICS, Metric
 from evaluation.benchmark import Score
@@ -19,7 +20,6 @@ from evaluation.summaries import SELECTED
 from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
-TAILS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 DRAWS = 2000
 
 
@@ -41,7 +41,7 @@ def depth_rows(
     draws = {name: peak_draws(curve, DRAWS) for name, curve in curves.items()}
 
     def row(metric: str, value: float, found: Tensor, **fields: object) -> Score:
-        low, high = found.quantile(TAILS).tolist()
+        low, high = percentile_interval(found)
         return rows.one(metric, SELECTED, value, ci_low=low, ci_high=high, **fields)
 
     depth = {name: peak_depth(curve).depth for name, curve in curves.items()}

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from alignment.inference import mean_interval
+from alignment.inference import mean_interval, percentile_interval
 from datamodules.events import EventTask
 from datamodules.task import Task
 from evaluation import measures
@@ -153,9 +153,7 @@ class ClassificationProbe:
         known = [values for values in drawn if values is not None]
         if not known:
             return None, None
-        tails = torch.tensor([0.025, 0.975], dtype=torch.float64)
-        low, high = torch.stack(known).mean(0).quantile(tails).tolist()
-        return low, high
+        return percentile_interval(torch.stack(known).mean(0))
 
 
 def fold_rows(

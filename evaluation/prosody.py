@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.inference import bootstrap_ci, unit_counts
+from alignment.inference import bootstrap_ci, percentile_interval, unit_counts
 from alignment.mediation import mediated_share
 from alignment.neighbours import allowed_pairs, neighbour_graph
 from alignment.nulls import share_of_draws, sign_flips
@@ -200,7 +200,7 @@ def _mediation_row(rows: TimeRows, layer: str, r: Float[Tensor, "pieces 3"]) -> 
     sums.index_add_(0, sentence, torch.cat([r, torch.ones(len(r), 1, dtype=r.dtype)], 1))
     drawn = unit_counts(len(sums), 2000, 0) @ sums
     draws = mediated_share(*(drawn[:, :3] / drawn[:, 3:]).T)
-    low, high = draws.quantile(torch.tensor([0.025, 0.975], dtype=draws.dtype)).tolist()
+    low, high = percentile_interval(draws)
     return rows.one("mediation_ratio", layer, float(value), ci_low=low, ci_high=high)
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.inference import bootstrap_ci
+from alignment.inference import bootstrap_ci, percentile_interval
 from datamodules.sentences import SentenceResponses
 from evaluation.benchmark import Score
 from evaluation.summaries import SELECTED, new_row, participant_rows
@@ -66,7 +66,7 @@ class TimeRows:
         self, metric: str, layer: str, null: Float[Tensor, " draws"], window: str = ""
     ) -> Score:
         """Mean of the draws, and the range that holds 95 % of them."""
-        low, high = null.quantile(torch.tensor([0.025, 0.975], dtype=null.dtype)).tolist()
+        low, high = percentile_interval(null)
         fields = {"ci_low": low, "ci_high": high, "window": window}
         return self.one(f"null_{metric}", layer, float(null.mean()), **fields)
 

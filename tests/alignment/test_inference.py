@@ -7,7 +7,12 @@ import pytest
 import torch
 from scipy import stats
 
-from alignment.inference import bootstrap_ci, mean_interval, positive_r2
+from alignment.inference import (
+    bootstrap_ci,
+    mean_interval,
+    percentile_interval,
+    positive_r2,
+)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -32,6 +37,13 @@ def test_the_response_itself_scores_one_whatever_its_unit() -> None:
 def test_a_negative_correlation_scores_zero() -> None:
     response = noise(20, 3)
     assert positive_r2(-response, response).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_middle_of_draws_is_numpys(dtype: torch.dtype) -> None:
+    draws = noise(501).to(dtype)
+    expected = np.percentile(draws.double().numpy(), [2.5, 97.5])
+    assert percentile_interval(draws) == pytest.approx(tuple(expected), abs=1e-6)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1e6, 1e-6])

@@ -17,12 +17,11 @@ import wandb
 from omegaconf import DictConfig
 
 from catalogue import show
-from evaluation.benchmark import Benchmark, Failure, Score, append_rows
+from evaluation.benchmark import Benchmark, Failure, Score, append_rows, replace_rows
 from evaluation.cache import FeatureCache
 from evaluation.contrast import contrasts
 from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
-from evaluation.findings import write_findings
 from evaluation.scored import Scored, write_failures
 from evaluation.selfcheck import self_check
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch, resolved
@@ -109,7 +108,7 @@ def checked(cfg: DictConfig) -> Examined:
     device = _device(cfg.device)
     encoder = _moved(build(cfg.encoder), device)
     findings = self_check(encoder, device)
-    write_findings(folder / "selfcheck.jsonl", findings)
+    replace_rows(folder / "selfcheck.jsonl", findings)
     bad = print_findings(encoder.name, findings)
     said = [f"{row['check']} {row['layer']}: {row['found']}" for row in bad]
     return Examined(["selfcheck"], failures=[Failure("selfcheck", text) for text in said])

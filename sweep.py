@@ -31,7 +31,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
-from evaluation.benchmark import Failure, append_rows
+from evaluation.benchmark import Failure, append_rows, replace_rows
 from launch import explain, quieten
 from reporting.sweep import Outcome, print_outcomes
 
@@ -221,8 +221,7 @@ def _outcomes(folder: Path, number: str) -> list[Outcome]:
     files = sorted(place.glob("*.json"), key=lambda file: int(file.stem))
     rows = [Outcome(**json.loads(file.read_text())) for file in files]
     if rows:
-        (folder / TABLE).unlink(missing_ok=True)
-        append_rows(folder / TABLE, rows)
+        replace_rows(folder / TABLE, rows)
         shutil.rmtree(place)
         with suppress(OSError):  # of another sweep that is going on
             place.parent.rmdir()

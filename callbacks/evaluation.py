@@ -23,7 +23,14 @@ from callbacks.display import (
 )
 from callbacks.schedule import Schedule
 from callbacks.summary import tell_summaries
-from evaluation.benchmark import Benchmark, Extensible, Failure, Score, append_rows
+from evaluation.benchmark import (
+    Benchmark,
+    Extensible,
+    Failure,
+    Score,
+    append_rows,
+    replace_rows,
+)
 from evaluation.evaluate import Encoder, Evaluation, evaluate
 
 
@@ -191,10 +198,7 @@ class EvaluationCallback(pl.Callback):
             "failures.jsonl": self.failures,
         }
         for name, rows in files.items():
-            draft = self.folder / f".{name}.tmp"
-            draft.write_text("")
-            append_rows(draft, rows)
-            draft.replace(self.folder / name)
+            replace_rows(self.folder / name, rows)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.scores and trainer.is_global_zero:

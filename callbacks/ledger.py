@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.benchmark import Score, append_rows, read_scores
+from evaluation.benchmark import Score, append_rows, read_scores, replace_rows
 
 Place = tuple[str, int | None, str]
 """Encoder, step and benchmark."""
@@ -97,8 +97,8 @@ class Ledger:
                 del self._entries[place]
         whole = {(*place, entry.fingerprint) for place, entry in self._entries.items()}
         self.scores = [row for row in self.scores if _key(row) in whole]
-        _replace(self.done, self._entries.values())
-        _replace(self.path, self.scores)
+        replace_rows(self.done, self._entries.values())
+        replace_rows(self.path, self.scores)
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -121,10 +121,3 @@ def _counts(rows: Iterable[Score]) -> dict[tuple[str, int | None, str, str], int
     for row in rows:
         counts[_key(row)] = counts.get(_key(row), 0) + 1
     return counts
-
-
-def _replace(path: Path, rows: Iterable[Score | Entry]) -> None:
-    """Write rows to a file that takes its place at once."""
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
-    draft.replace(path)

@@ -116,6 +116,13 @@ def append_rows(path: Path, rows: Iterable[DataclassInstance]) -> None:
         file.write("".join(json.dumps(asdict(row)) + "\n" for row in rows))
 
 
+def replace_rows(path: Path, rows: Iterable[DataclassInstance]) -> None:
+    """Write a jsonl file of these rows alone, which takes the place of another at once."""
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows))
+    draft.replace(path)
+
+
 def read_scores(path: Path) -> list[Score]:
     """Rows of a ``scores.jsonl``; a torn last line (a killed run) is left out."""
     names = {field.name for field in fields(Score)}

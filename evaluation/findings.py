@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -59,11 +57,6 @@ class SelfCheck:
         turns = torch.linspace(0, 2 * torch.pi * (1 + seed) * seconds, samples)
         made = smooth / smooth.std().clamp_min(1e-6) if samples > 1 else smooth
         return (0.05 * made * (1.2 + turns.sin())).clamp(-1, 1)
-
-
-def write_findings(path: Path, findings: Sequence[Finding]) -> None:
-    """Write findings to a jsonl file, one a line."""
-    path.write_text("".join(json.dumps(asdict(finding)) + "\n" for finding in findings))
 
 
 def valid(frames: Frames, clip: int) -> Tensor:

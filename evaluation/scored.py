@@ -17,6 +17,7 @@ from evaluation.benchmark import (
     append_rows,
     read_lines,
     read_scores,
+    replace_rows,
 )
 from evaluation.evaluate import Evaluation, fingerprint
 from evaluation.identity import UnknownIdentityError, described, identity
@@ -127,10 +128,7 @@ def write_failures(path: Path, examined: Iterable[str], failures: Sequence[Failu
     over = {*examined, ""}
     earlier = read_lines(path) if path.exists() else []
     others = [Failure(**line) for line in earlier if line["benchmark"] not in over]
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.unlink(missing_ok=True)
-    append_rows(draft, [*others, *failures])
-    draft.replace(path)
+    replace_rows(path, [*others, *failures])
 
 
 def _known(encoder: Encoder | StoredFeatures, weights: str) -> str | None:

@@ -14,8 +14,9 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from evaluation.benchmark import replace_rows
 from evaluation.clicks import timings
-from evaluation.findings import Finding, SelfCheck, write_findings
+from evaluation.findings import Finding, SelfCheck
 from evaluation.invariances import padding_invariance
 from evaluation.selfcheck import self_check
 from models.encoder import Frames
@@ -179,7 +180,7 @@ def test_layers_that_agree_share_a_row(tmp_path: Path) -> None:
     assert "layers.0 … layers.1 (2)" in shown
     assert "8 … 16" in shown
     assert "mine fails 1 of 4 checks" in shown
-    write_findings(tmp_path / "found.jsonl", findings)
+    replace_rows(tmp_path / "found.jsonl", findings)
     rows = [json.loads(line) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
     assert rows[2] == {**vars(findings[2])}
 

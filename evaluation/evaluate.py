@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from torch import nn
 from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Benchmark, Failure, Score
 from evaluation.cache import Extract, FeatureCache
-from evaluation.features import Features, counted, extract, gather_objects
+from evaluation.features import Features, counted, extract, gather_objects, rank_and_world
 from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)
@@ -124,8 +123,8 @@ def _score_group(
     """
 
     def failed(benchmark: Benchmark, error: Exception) -> Failure:
-        log.debug("%s", traceback.format_exc())
         log.warning("%s failed: %s", benchmark.name, error)
+        log.debug("", exc_info=error)
         text = f"{type(error).__name__}: {error}"
         return Failure(benchmark.name, text, encoder.name, step)
 
@@ -170,9 +169,8 @@ def _try_extract(
 
 
 def _my_share(group: list[Benchmark]) -> list[Benchmark]:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return group[torch.distributed.get_rank() :: torch.distributed.get_world_size()]
-    return group
+    rank, world = rank_and_world()
+    return group[rank::world]
 
 
 def _by_stimuli(

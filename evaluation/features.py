@@ -61,7 +61,7 @@ def extract(
     collected = Collected(stimuli.ids, encoder.layers, wanted, allocate)
     try:
         _encode_share(encoder, stimuli, collected, device, batch_seconds, progress)
-        share: Part | Exception | None = collected.part() if _rank_and_world()[1] > 1 else None
+        share: Part | Exception | None = collected.part() if rank_and_world()[1] > 1 else None
     except Exception as error:  # every rank must reach the gathering, or the others would wait
         share = _portable(error)
     for outcome in gather_objects(share):
@@ -106,7 +106,7 @@ def _encode_share(
     progress: Progress | None,
 ) -> None:
     """Encode this rank's batches and collect their features."""
-    rank, world = _rank_and_world()
+    rank, world = rank_and_world()
     rate = encoder.sample_rate
     with counted(progress, f"Measuring {stimuli.name}", len(stimuli)) as advance:
         lengths = []
@@ -155,7 +155,7 @@ def counted(progress: Progress | None, what: str, total: int) -> Iterator[Callab
 
 def gather_objects(value: T) -> list[T]:
     """The value of every rank, in rank order."""
-    _, world = _rank_and_world()
+    _, world = rank_and_world()
     if world == 1:
         return [value]
     everything: list[T | None] = [None] * world
@@ -165,10 +165,11 @@ def gather_objects(value: T) -> list[T]:
 
 def is_first_rank() -> bool:
     """Whether this is the only process, or the first of several."""
-    return _rank_and_world()[0] == 0
+    return rank_and_world()[0] == 0
 
 
-def _rank_and_world() -> tuple[int, int]:
+def rank_and_world() -> tuple[int, int]:
+    """Number of this process, and how many there are."""
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1

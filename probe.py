@@ -16,6 +16,7 @@ import torch
 import wandb
 from omegaconf import DictConfig
 
+from callbacks.display import score_keys
 from catalogue import show
 from evaluation.benchmark import Benchmark, Failure, Score, append_rows, replace_rows
 from evaluation.cache import FeatureCache
@@ -25,10 +26,9 @@ from evaluation.evaluate import Evaluation, evaluate
 from evaluation.scored import Scored, write_failures
 from evaluation.selfcheck import self_check
 from launch import build, build_benchmarks, build_loggers, explain, guarded, launch, resolved
-from reporting.downstream import global_keys
 from reporting.profiles import write_profiles
 from reporting.selfcheck import print_findings
-from reporting.tables import log_keys, score_table
+from reporting.tables import score_table
 from reporting.terminal import print_scores, print_tasks
 from sweep import Examined, in_sweep, reported, run_job
 from watch import watch
@@ -143,8 +143,7 @@ def _log(cfg: DictConfig, result: Evaluation) -> None:
     """Send headline scores to the loggers of the config."""
     if not result.scores:
         return
-    table = score_table(result.scores)
-    keys = log_keys(table) | global_keys(table)
+    keys = score_keys(result.scores)
     try:
         for logger in build_loggers(cfg, secrets.token_hex(4)):
             logger.log_metrics(keys, result.scores[0].step or 0)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import wandb
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from callbacks.summary import lineage
@@ -82,16 +83,12 @@ def show_profiles(
     figures = write_profiles(score_table(rows), folder / "figures")
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            import wandb
-
             media = {f"figures/{path.stem}": wandb.Image(str(path)) for path in figures}
             logger.log_metrics(media, step)  # type: ignore[arg-type]
 
 
 def log_score_table(loggers: Sequence[Logger], scores: Sequence[Score], step: int) -> None:
     """Every row as a table, in W&B, and from which checkpoint it is."""
-    import wandb
-
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             tables = {"scores": score_table(scores), "lineage": lineage(scores)}
@@ -102,8 +99,6 @@ def log_score_table(loggers: Sequence[Logger], scores: Sequence[Score], step: in
 def _log_media(
     logger: WandbLogger, scores: Any, folder: Path, hours: float | None, step: int
 ) -> None:
-    import wandb
-
     layers = folder / "layers.png"
     layer_step_png(scores, layers)
     media = {

@@ -197,7 +197,7 @@ class Watcher:
         keys = score_keys(row for row in rows if row.benchmark in fresh)
         keys |= global_keys(score_table(rows)) | (cost_keys(result) if result.seconds else {})
         log_step(plan.loggers, keys, step, hours)
-        self._summarise(plan, rows, step, origin)
+        self._summarise(plan, rows, origin)
         show_profiles(plan.loggers, self.folder, step, rows, plan.benchmarks)
         told = (self.ledger.scores, self.floor.scores, self.failures, hours)
         show_trajectory(plan.loggers, self.folder, plan.title, step, *told)
@@ -208,9 +208,7 @@ class Watcher:
         self._logged |= set(news)
         log.info("step %d: %d benchmarks, %.1f s", step, len(entries), result.seconds)
 
-    def _summarise(
-        self, plan: Plan, rows: Sequence[Score], step: int, origin: Mapping[str, Any]
-    ) -> None:
+    def _summarise(self, plan: Plan, rows: Sequence[Score], origin: Mapping[str, Any]) -> None:
         """Tell W&B of the whole run; the headlines of each step are made once."""
         if self._headlines is None:
             self._headlines = keys_of_steps(self.ledger.scores)

@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.arrivals import Arrivals, step_of
 from callbacks.schedule import Schedule
 from callbacks.watcher import Plan, Watcher
-from launch import CONF, build, build_benchmarks, build_loggers
+from launch import CONF, build, build_benchmarks, build_loggers, resolved
 from reporting.tables import score_table
 from reporting.terminal import print_trajectory
 
@@ -143,7 +143,8 @@ def asked(cfg: DictConfig, config: Mapping[str, Any]) -> DictConfig:
     names = ("benchmark", "optional", "full", "probes")
     own = {name: config.get(name) for name in names}
     if chosen("benchmark", "suite"):
-        own = {name: OmegaConf.to_container(cfg, resolve=True)[name] for name in names}  # type: ignore[index, call-overload]
+        named = resolved(cfg)
+        own = {name: named[name] for name in names}
     else:
         own |= {name: cfg[name] for name in ("full", "probes") if chosen(name)}
         trusted(own["benchmark"])
@@ -204,12 +205,12 @@ def _targets(config: Any) -> Iterator[str]:
 
 def naming(examination: DictConfig) -> Callable[..., str]:
     """Names the settings of a benchmark: what is scored with others is scored again."""
-    plain = OmegaConf.to_container(examination, resolve=True)
+    plain = resolved(examination)
 
     def settings(benchmark: str, full: bool) -> str:
         kind, name = benchmark.split("/")[:2]
-        config = plain["benchmark"][kind][name]  # type: ignore[index, call-overload]
-        said = [config, plain["probes"], bool(full or plain["full"])]  # type: ignore[index, call-overload]
+        config = plain["benchmark"][kind][name]
+        said = [config, plain["probes"], bool(full or plain["full"])]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     return settings

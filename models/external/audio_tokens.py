@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models.external.clips import External, Take
 from models.external.families import window_samples
-from models.external.hub import Loaded, load, load_tokeniser
+from models.external.hub import Loaded, load, load_tokeniser, redraw
 from models.external.layouts import layout
 from models.external.taps import matching, tapped
 
@@ -94,12 +94,10 @@ class AudioTokens(External):
             loaded.sample_rate,
             {},
             batching,
-            None,
-            min(most, max_seconds or most),
-            None,
-            0.0,  # as of every tower in models/external/families.py
-            batch_seconds,
-            overlap_seconds,
+            max_seconds=min(most, max_seconds or most),
+            offset=0.0,  # as of every tower in models/external/families.py
+            batch_seconds=batch_seconds,
+            overlap_seconds=overlap_seconds,
         )
         self.joint, self.model, self.extractor = joint, loaded.model, loaded.extractor
         self.spread = loaded.spread
@@ -113,9 +111,8 @@ class AudioTokens(External):
         self.settings["batching"] = self.batching
 
     def initialise(self) -> None:
-        """Draw all weights anew, as the library draws those of a new model."""
-        fresh = type(self.model)(self.model.config)
-        self.model.load_state_dict(fresh.state_dict())
+        """Draw all weights anew."""
+        redraw(self.model)
 
     def run(self, clips: Sequence[Tensor], padded: bool, take: Take) -> None:
         made = self._extracted(clips)
@@ -226,9 +223,8 @@ def load_audio_tokens(
     """
     if not verified:
         log.warning("%s was never tried here: check its id, prompt, layers and licence", path)
-    loaded = load(path, revision, None, False, dtype, sample_rate, device_map)
+    loaded = load(path, revision, dtype=dtype, sample_rate=sample_rate, device_map=device_map)
     words = joint_of(loaded.config).prompt if prompt is None else prompt
     if isinstance(words, str):
         words = load_tokeniser(path, revision, words)
-    name = name or path.rstrip("/").rpartition("/")[2].lower()
-    return AudioTokens(loaded, name, words, tuple(layers or LAYERS), **settings)
+    return AudioTokens(loaded, name or loaded.name, words, tuple(layers or LAYERS), **settings)

@@ -81,11 +81,8 @@ class Hear(External):
             int(model.sample_rate),
             {layer: layout(LAYOUTS[layer]) for layer in layers},
             "equal",
-            None,
-            max_seconds,
-            None,
-            None,
-            batch_seconds,
+            max_seconds=max_seconds,
+            batch_seconds=batch_seconds,
         )
         self.functions, self.model = functions, model
         self.settings = {

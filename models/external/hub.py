@@ -32,12 +32,15 @@ class Loaded:
 
     Parameters
     ----------
+    name : str
+        Last part of the path or id, in small letters.
     settings : dict
         In plain values what was loaded, but for weights.
     spread : bool
         The model lies where ``device_map`` says, and is not to be moved.
     """
 
+    name: str
     model: Any
     config: Any
     extractor: Any
@@ -99,7 +102,13 @@ def load(
         "extractor": repr(None if extractor is None else extractor.to_dict()),
         "dtype": dtype,
     }
-    return Loaded(model.eval(), config, extractor, rate, settings, device_map is not None)
+    name = path.rstrip("/").rpartition("/")[2].lower()
+    return Loaded(name, model.eval(), config, extractor, rate, settings, device_map is not None)
+
+
+def redraw(model: Any) -> None:
+    """Draw all weights of a model anew, as the library draws those of a new one."""
+    model.load_state_dict(type(model)(model.config).state_dict())
 
 
 def load_tokeniser(path: str, revision: str | None, text: str) -> list[int]:

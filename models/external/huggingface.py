@@ -20,7 +20,7 @@ from models.external.families import (
     window_samples,
 )
 from models.external.hooks import Layers, layouts
-from models.external.hub import Loaded, load
+from models.external.hub import Loaded, load, redraw
 from models.external.layouts import layout as named_layout
 from models.external.taps import tapped
 
@@ -121,9 +121,8 @@ class HuggingFace(External):
         self.settings["batching"] = self.batching
 
     def initialise(self) -> None:
-        """Draw all weights anew, as the library draws those of a new model."""
-        fresh = type(self.model)(self.model.config)
-        self.model.load_state_dict(fresh.state_dict())
+        """Draw all weights anew."""
+        redraw(self.model)
 
     def run(self, clips: Sequence[Tensor], padded: bool, take: Take) -> None:
         with warnings.catch_warnings():  # what the library says to its own authors
@@ -278,5 +277,4 @@ def load_huggingface(
     if not verified:
         log.warning("%s was never tried here: check its id, layers and licence", path)
     loaded = load(path, revision, model_class, trust_remote_code, dtype, sample_rate, device_map)
-    name = name or path.rstrip("/").rpartition("/")[2].lower()
-    return HuggingFace(loaded, name, **settings)
+    return HuggingFace(loaded, name or loaded.name, **settings)

@@ -113,14 +113,14 @@ def guarded(script: Callable[[DictConfig], object], cfg: DictConfig) -> None:
 
     ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
     """
-    _explained(lambda: script(cfg))
+    _explained(lambda: script(cfg), ": go on with ckpt_path=last" if "ckpt_path" in cfg else "")
 
 
-def _explained(run: Callable[[], object]) -> None:
+def _explained(run: Callable[[], object], interrupted: str = "") -> None:
     try:
         run()
     except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted: go on with ckpt_path=last")
+        Console(stderr=True).print(f"interrupted{interrupted}")
         sys.exit(130)
     except Exception as error:
         if os.environ.get("ENTRAIN_TRACEBACK"):

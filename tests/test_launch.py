@@ -145,14 +145,23 @@ def test_an_error_in_a_script_is_one_line_and_exit_code_1(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ckpt_path": None}, "interrupted: go on with ckpt_path=last\n"),
+        ({"encoder": "logmel"}, "interrupted\n"),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(
+    settings: dict[str, str | None], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def script(cfg: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as exit:
-        guarded(script, OmegaConf.create({}))
+        guarded(script, OmegaConf.create(settings))
     assert exit.value.code == 130
-    assert "ckpt_path=last" in capsys.readouterr().err
+    assert capsys.readouterr().err == said
 
 
 def test_a_new_run_gets_a_folder_of_its_own(tmp_path: Path) -> None:

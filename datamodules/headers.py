@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import soundfile
-from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
-from rich.progress import track
+
+from datamodules.progress import progress
 
 THREADS = 16
 
@@ -67,7 +66,7 @@ def scan(
 
     with ThreadPoolExecutor(THREADS) as pool:
         items = zip(paths, known_seconds, strict=True)
-        headers = list(_progress(pool.map(header, items), len(paths)))
+        headers = list(progress(pool.map(header, items), "Reading audio headers", len(paths)))
     fresh = {
         found.path: found
         for found, seconds in zip(headers, known_seconds, strict=True)
@@ -84,19 +83,6 @@ def _open(path: Path, size: int, mtime_ns: int) -> Header:
     except (OSError, RuntimeError, ValueError) as error:
         return Header(str(path), size, mtime_ns, 0.0, " ".join(str(error).split()))
     return Header(str(path), size, mtime_ns, info.frames / info.samplerate)
-
-
-def _progress(headers: Iterable[Header], total: int) -> Iterable[Header]:
-    console = Console(stderr=True)
-    hidden = getattr(rank_zero_only, "rank", 0) not in (None, 0) or not console.is_terminal
-    return track(
-        headers,
-        "Reading audio headers",
-        total=total,
-        console=console,
-        transient=True,
-        disable=hidden,
-    )
 
 
 def _load(cache: Path | None) -> dict[str, Header]:

@@ -11,9 +11,10 @@ import pandas as pd
 import soundfile
 from scipy.io import loadmat
 
-from datamodules.eeg.assembly import Heard, assemble, chosen, progress
+from datamodules.eeg.assembly import Heard, assemble, chosen
 from datamodules.eeg.files import preprocessed_file, read_raw
 from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import Provenance, existing
 from datamodules.words import Sentence, Word, is_content, read_words, sentence

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datamodules.eeg.assembly import Heard, assemble, chosen, progress
+from datamodules.eeg.assembly import Heard, assemble, chosen
 from datamodules.eeg.files import listed_bad, preprocessed_file
 from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import Provenance, existing
 from datamodules.words import Sentence, cut_phrases, read_words, sentence

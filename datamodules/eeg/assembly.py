@@ -10,9 +10,6 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from datamodules.eeg.preprocessing import Preprocessing
@@ -48,13 +45,6 @@ def chosen(
     if unknown:
         raise ValueError(f"{name} has no subject {unknown[0]}: it has {', '.join(found)}")
     return {subject: found[subject] for subject in list(subjects or found)[:most]}
-
-
-def progress(items: Sequence[T], what: str) -> Iterable[T]:
-    """The items, with a bar on a terminal."""
-    console = Console(stderr=True)
-    hidden = getattr(rank_zero_only, "rank", 0) not in (None, 0) or not console.is_terminal
-    return track(items, what, console=console, disable=hidden, transient=True)
 
 
 def assemble(

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 @dataclass(frozen=True)
 class Optimisation:
-    """Optimiser settings; the defaults are the published ones with warm-up and cosine decay.
+    """Optimiser settings; the defaults are published but for ``schedule`` and ``decay_all``.
 
     Attributes
     ----------

@@ -230,7 +230,8 @@ class RandomProjectionTarget(SpectralTarget):
     """Random-projection quantiser (Chiu et al. 2022, BEST-RQ), one projection per codebook.
 
     ``code_q = argmin_k || unit(P_q x) - c_qk ||`` with fixed random ``P_q`` and unit-length
-    random codes. Nothing is learned but the bands' mean and standard deviation.
+    random codes. Nothing is learned but the bands' mean and standard deviation: the rotation to
+    all principal components is as good as any to a random projection.
 
     Parameters
     ----------

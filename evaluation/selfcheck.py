@@ -71,13 +71,13 @@ def self_check(encoder: Encoder, device: torch.device | str = "cpu") -> list[Fin
 def _layers(state: SelfCheck) -> None:
     names = tuple(state.encoder.layers)
     twice = len(set(names)) != len(names)
-    found = [tuple(state.encode([state.clip(s)])) for s in SECONDS[:2]]
-    wrong = next((one for one in found if one != names), None)
+    encoded = [state.encode([state.clip(s)]) for s in SECONDS[:2]]
+    wrong = next((tuple(found) for found in encoded if tuple(found) != names), None)
     said = f"{len(names)} layers, in order, none twice"
-    state.add("layers", not twice and wrong is None, str(list(wrong)) if wrong else said, said)
-    shapes = [state.encode([state.clip(s)]) for s in SECONDS[:2]]
+    shown = said if wrong is None else str(list(wrong))
+    state.add("layers", not twice and wrong is None, shown, said)
     for layer in names if wrong is None else ():
-        one, other = (found[layer].values for found in shapes)
+        one, other = (found[layer].values for found in encoded)
         good = one.ndim == other.ndim == 3 and one.shape[2] == other.shape[2]
         good &= one.is_floating_point() and len(one) == 1
         shown = " ".join(f"{tuple(values.shape)}" for values in (one, other))

@@ -1,8 +1,9 @@
-"""A model small enough for a test, of the same parts as the real one."""
+"""Models small enough for a test: of the same parts as our real one, and of transformers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,3 +55,17 @@ def tiny(mel: LogMel) -> Callable[..., EncodecMAE]:
         )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a tiny model of transformers, saved once."""
+    from tests.models.tiny_transformers import save_tiny
+
+    folder = tmp_path_factory.mktemp("tiny")
+
+    def save(name: str) -> Path:
+        place = folder / name.replace(" ", "_").lower()
+        return place if place.is_dir() else save_tiny(name, place)
+
+    return save

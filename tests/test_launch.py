@@ -20,8 +20,10 @@ from launch import (
     build_loggers,
     explain,
     guarded,
+    job_folder,
     resolved,
     run_folder,
+    sweep_folder,
 )
 from tests.composing import composed
 
@@ -261,3 +263,32 @@ def test_a_wrong_option_on_the_command_line_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert not done.stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_has_one_folder_however_often_it_is_run() -> None:
+    overrides = ["encoder=logmel", "suite=quick"]
+    assert sweep_folder("runs", "encoders", overrides) == "runs/sweep-encoders"
+    assert sweep_folder("runs", "mine", [*overrides, "output_dir='a b'"]) == "a b"
+
+
+def test_a_job_has_the_folder_of_its_encoder() -> None:
+    same = ["encoder=logmel", "suite=quick", "benchmark=[probe/fsdd]", "device=cpu", "again=true"]
+    assert job_folder("logmel", [*same, "paths.runs=elsewhere", "logger=csv"]) == "logmel"
+
+
+def test_jobs_of_one_encoder_with_other_settings_have_other_folders() -> None:
+    settings = [
+        ["encoder.path=a/step.ckpt"],
+        ["encoder.path=b/step.ckpt"],
+        ["full=true"],
+        ["+encoder.seed=1"],
+        ["encoder@encoder.of=logmel"],
+        ["+benchmark.fmri.simulated.responses.n_sounds=30"],
+    ]
+    names = [job_folder("mine", ["encoder=mine", *some]) for some in settings]
+    assert len({*names, "mine"}) == 7
+    assert names[0].startswith("mine,path=step.ckpt,")
+    assert job_folder("mine", ["full=true", "a=1"]) == job_folder("mine", ["a=1", "full=true"])
+    long = job_folder("mine", [f"encoder.path='/a/{'b c' * 200}'"])
+    assert len(long) < 90
+    assert not set("/' ") & set(long)

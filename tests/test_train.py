@@ -33,6 +33,16 @@ class Crash(pl.Callback):
             raise InterruptedError("killed")
 
 
+def kill(folder: Path, *overrides: str) -> None:
+    """A run of six steps that ends in the sixth."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "train.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
+        )
+        with pytest.raises(InterruptedError):
+            train(tiny(folder, *overrides))
+
+
 def weights(folder: Path, step: int) -> dict[str, torch.Tensor]:
     return read_checkpoint(folder / "checkpoints" / f"step_{step:08d}.ckpt")["state_dict"]
 
@@ -91,14 +101,9 @@ def test_targets_stay_as_they_were(finished: Path) -> None:
 
 @pytest.mark.long
 def test_killed_and_resumed_run_equals_the_uninterrupted_one(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Path, tmp_path: Path
 ) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "train.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
-        )
-        with pytest.raises(InterruptedError):
-            train(tiny(tmp_path))
+    kill(tmp_path)
     assert not (tmp_path / "checkpoints" / "step_00000006.ckpt").exists()
     train(tiny(tmp_path, "ckpt_path=last"))
     whole = read_checkpoint(finished / "checkpoints" / "last.ckpt")
@@ -207,15 +212,8 @@ BEST = [
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
-def test_the_best_checkpoint_is_kept_also_after_a_kill(
-    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "train.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
-        )
-        with pytest.raises(InterruptedError):
-            train(tiny(tmp_path, *BEST))
+def test_the_best_checkpoint_is_kept_also_after_a_kill(finished: Path, tmp_path: Path) -> None:
+    kill(tmp_path, *BEST)
     trainer = train(tiny(tmp_path, *BEST, "ckpt_path=last"))
     assert rows(tmp_path) == rows(finished)
     table = score_table(tmp_path / "scores.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -150,7 +151,7 @@ class EventProbe:
         """Metrics of each tested split, shape (splits, metrics)."""
         folds = self.task.folds
         sums = {
-            fold: total(sums_of(frames.of(i), frames.labels[i]) for i in _rows(folds == fold))
+            fold: total(sums_of(frames.of(i), frames.labels[i]) for i in _places(folds == fold))
             for fold in folds.unique().tolist()
         }
         return torch.stack([self._tested(frames, split, sums) for split in self.task.splits])
@@ -162,11 +163,11 @@ class EventProbe:
         )
         detector = fit_detector(train, valid, self.alphas)
         decided, decisions = (
-            {i: detector(frames.of(i)) for i in _rows(part)} for part in (split.valid, split.test)
+            {i: detector(frames.of(i)) for i in _places(part)} for part in (split.valid, split.test)
         )
         found = self._detected(frames, decisions, self._choose(frames, decided))
         values = [self._measure(metric, found) for metric in self.metrics]
-        if any(value != value for value in values):
+        if any(map(math.isnan, values)):
             raise ValueError(
                 f"{self.name}: no clip of a tested fold has an event, so that there is nothing to "
                 "be found: check the folds of the task"
@@ -222,6 +223,6 @@ class EventProbe:
         }
 
 
-def _rows(mask: Tensor) -> list[int]:
+def _places(mask: Tensor) -> list[int]:
     found: list[int] = mask.nonzero().flatten().tolist()
     return found

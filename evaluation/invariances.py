@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from evaluation.findings import SECONDS, SelfCheck, valid
@@ -85,11 +86,11 @@ def _changes(
     for layer in one:
         a, b = valid(one[layer], i), valid(other[layer], j)
         if a.shape != b.shape:
-            yield float("inf"), layer
+            yield math.inf, layer
             continue
         scale = float(b.abs().max()) or 1.0
         change = float((a - b).abs().max()) / scale
-        yield (float("inf") if change != change else change), layer
+        yield (math.inf if math.isnan(change) else change), layer
 
 
 def _judge_change(state: SelfCheck, check: str, change: tuple[float, str], what: str) -> None:

@@ -26,8 +26,9 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
         return Section("emergence", QUESTION, "Not enough to say.", [], [note])
     table, ahead = rises(found), leads(found)
     regions = leads(found, REGION, REGION)
-    notes += _run_notes(found, table)
-    items = [*_charts(gathered, found, table, ahead, notes), _table(table)]
+    charts, left = _charts(gathered, found, table, ahead)
+    notes += [*_run_notes(found, table), *left]
+    items = [*charts, _table(table)]
     if ahead or regions:
         items.append(_leads([*regions, *ahead]))
     return Section("emergence", QUESTION, _answer(found, table, ahead, regions), items, notes)
@@ -94,8 +95,8 @@ def _charts(
     found: Sequence[Curve],
     table: Sequence[Rise],
     ahead: Sequence[Lead],
-    notes: list[str],
-) -> list[Chart | Grid]:
+) -> tuple[list[Chart | Grid], list[str]]:
+    """What is drawn, and notes of how much is not."""
     colours = encoder_colours(gathered)
     families = gathered.encoders["family"].fillna("").astype(str).to_dict()
     drawn, left = trajectories(found, colours, families)
@@ -127,8 +128,8 @@ def _charts(
         )
         items.append(Chart("emergence_leads", lead_map(ahead), caption))
     counts = {"scores": left, "panels of targets": hidden, "times to half": unseen}
-    notes += [f"{n} more {what} are in the table, not drawn" for what, n in counts.items() if n]
-    return items
+    notes = [f"{n} more {what} are in the table, not drawn" for what, n in counts.items() if n]
+    return items, notes
 
 
 def _table(table: Sequence[Rise]) -> Grid:

@@ -14,11 +14,10 @@ from plotly.subplots import make_subplots
 from reporting.comparison.colours import colour_of, symbol_of
 from reporting.comparison.estimates import Estimate
 from reporting.comparison.gathered import Gathered
-from reporting.panels import GREY, INK, OKABE_ITO, PALE
+from reporting.panels import GREY, INK, PALE
 
 DIVERGING = [[0, "#8A3A00"], [0.25, "#E08A4F"], [0.5, "#F7F7F7"], [0.75, "#4F9BD0"], [1, "#003F66"]]
 """From orange over white to blue: told apart by every kind of colour vision."""
-PALETTE = (*OKABE_ITO, INK)
 FONT = 15
 WIDTH = 900
 LETTER, LINE = 7.5, 15

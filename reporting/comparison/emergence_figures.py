@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from reporting.comparison.colours import COLOURS
 from reporting.comparison.drawing import (
-    PALETTE,
     dots,
     finish,
     heat_map,
@@ -182,7 +182,7 @@ def components(
         return None, 0
     kept = keys[:most]
     targets = list(dict.fromkeys(curve.part for curve in shown))
-    colours = {target: PALETTE[k % len(PALETTE)] for k, target in enumerate(targets)}
+    colours = {target: COLOURS[k % len(COLOURS)] for k, target in enumerate(targets)}
     figure = panels([f"{encoder}: {score}" for encoder, score in kept])
     axis = Axis.of(shown)
     for number, key in enumerate(kept):

@@ -84,11 +84,7 @@ class Scored:
         kept = self.folder / SCORED
         lines = read_lines(kept) if kept.exists() else []
         found = {(line["benchmark"], line["settings"]) for line in lines}
-        whole = {
-            row.benchmark
-            for row in read_scores(self.folder / SCORES)
-            if (row.encoder, row.fingerprint) == (self.name, self._weights)
-        }
+        whole = {row.benchmark for row in self._rows()}
         return [
             benchmark
             for benchmark in benchmarks
@@ -100,12 +96,7 @@ class Scored:
     def kept(self, names: Iterable[str]) -> list[Score]:
         """Rows that the folder has of the encoder on those benchmarks."""
         wanted = set(names)
-        return [
-            row
-            for row in read_scores(self.folder / SCORES)
-            if row.benchmark in wanted
-            and (row.encoder, row.fingerprint) == (self.name, self._weights)
-        ]
+        return [row for row in self._rows() if row.benchmark in wanted]
 
     def write(self, part: Evaluation) -> None:
         """Append rows of scores."""
@@ -121,6 +112,12 @@ class Scored:
         done = [name for name in names if name in self._marks and not {name, ""} & failed]
         rows = [Settled(name, self._marks[name], self.name, self._weights) for name in done]
         append_rows(self.folder / SCORED, rows)
+
+    def _rows(self) -> list[Score]:
+        """All that the folder has of the encoder."""
+        own = self.name, self._weights
+        rows = read_scores(self.folder / SCORES)
+        return [row for row in rows if (row.encoder, row.fingerprint) == own]
 
 
 def write_failures(path: Path, examined: Iterable[str], failures: Sequence[Failure]) -> None:

@@ -40,7 +40,7 @@ SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", 
 SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
 SELECTED = "selected"
 MOST_LOGGED = 64
-LOWER_IS_BETTER = frozenset({"segment_error_rate", "segment_1s_error_rate"})
+LOWER_IS_BETTER = frozenset({"segment_1s_error_rate"})
 """Metrics whose best layer and best step are the lowest; of every other metric, the highest."""
 
 

@@ -105,7 +105,7 @@ def test_subjects_are_averaged_and_a_partly_missing_ceiling_is_missing() -> None
 
 
 def test_the_lowest_layer_is_best_where_lower_is_better() -> None:
-    error = {"benchmark": "probe/segments", "metric": "segment_error_rate"}
+    error = {"benchmark": "probe/segments", "metric": "segment_1s_error_rate"}
     rows = [
         error | {"layer": layer, "value": value, "step": step}
         for step, values in ((0, (0.9, 0.8)), (5, (0.5, 0.3)), (9, (0.6, 0.4)))

@@ -14,7 +14,7 @@ from tests.reporting.comparison.made import row, write
 def test_area_best_and_final(tmp_path: Path) -> None:
     values = {0: 0.1, 10: 0.5, 40: 0.3}
     rows = [row("mine", value, step=step, fingerprint=str(step)) for step, value in values.items()]
-    wrong = {"metric": "segment_error_rate", "benchmark": "probe/b"}
+    wrong = {"metric": "segment_1s_error_rate", "benchmark": "probe/b"}
     rows += [
         row("mine", value, step=step, fingerprint=str(step), **wrong)
         for step, value in values.items()
@@ -31,7 +31,7 @@ def test_area_best_and_final(tmp_path: Path) -> None:
     expected = (10 * (0.1 + 0.5) / 2 + 30 * (0.5 + 0.3) / 2) / 40
     assert mine["area"] == pytest.approx(expected)
     assert mine["steps"] == 3
-    errors = found.loc[("mine", "segment_error_rate")]
+    errors = found.loc[("mine", "segment_1s_error_rate")]
     assert (errors["best"], errors["best_step"]) == (0.1, 0)
     theirs = found.loc[("theirs", "r2")]
     assert theirs["best"] == theirs["final"] == 0.7

@@ -28,9 +28,16 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-from scipy.stats import rankdata
+from scipy.stats import norm, rankdata
 
-from reporting.comparison.estimates import Estimate, fisher, jackknife, quantile
+from reporting.comparison.estimates import (
+    LEVEL,
+    NO_SPREAD,
+    Estimate,
+    fisher,
+    jackknife,
+    quantile,
+)
 
 Method = Literal["pearson", "spearman"]
 DRAWS = 2000
@@ -86,7 +93,9 @@ def correlate(
     """As :func:`correlation`, with a 95 % bootstrap interval over encoders.
 
     Pearson: ``tanh(z ± t_{n-2-k} s)``, s the deviation of z over draws. Spearman: percentiles of
-    the draws. No interval for fewer than 5 + k encoders.
+    the draws; of a perfect order, which every draw shares, down to the end of the interval of
+    Bonett & Wright (2000) when two neighbours have changed places. No interval for fewer than
+    5 + k encoders.
 
     Raises
     ------
@@ -103,10 +112,21 @@ def correlate(
     drawn = drawn[~np.isnan(drawn)]
     if method == "spearman":
         low, high = np.quantile(drawn, [0.025, 0.975])
+        if high - low < NO_SPREAD:
+            return _of_perfect_order(value, n, held)
         return Estimate(value, float(low), float(high), n)
     half = quantile(n - 2 - held) * fisher(drawn).std()
     low, high = np.tanh(fisher(value) - half), np.tanh(fisher(value) + half)
     return Estimate(value, float(low), float(high), n)
+
+
+def _of_perfect_order(value: float, n: int, held: int) -> Estimate:
+    if abs(value) < 1 - NO_SPREAD:
+        return Estimate(value, n=n)
+    fault = 1 - 12 / (n * (n**2 - 1))  # 1 - 6 sum d^2 / (n (n^2 - 1)), both d being 1
+    spread = math.sqrt((1 + fault**2 / 2) / (n - held - 3))
+    end = value * math.tanh(math.atanh(fault) - norm.ppf((1 + LEVEL) / 2) * spread)
+    return Estimate(value, min(end, value), max(end, value), n)
 
 
 @lru_cache(maxsize=64)

@@ -131,7 +131,8 @@ def mean_profile(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray
     ]
     at = [mean_estimate(column) for column in np.stack(lines, 1)]
     ends = [np.array([getattr(x, end) for x in at]) for end in ("value", "low", "high")]
-    return ends[0], ends[1], ends[2], len(lines)
+    low, high = (np.where(np.isnan(end), ends[0], end) for end in ends[1:])
+    return ends[0], low, high, len(lines)
 
 
 @dataclass(frozen=True)

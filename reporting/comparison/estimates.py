@@ -13,6 +13,10 @@ from scipy.stats import t as student
 LEVEL = 0.95
 STEEPEST = 1 - 1e-9
 """Correlations are cut here before Fisher's z, which has no value at 1."""
+NO_SPREAD = 1e-12
+"""Share of a value below which its spread is rounding. Units that are all the same, such as peaks
+in the same layer or orders without a fault, do not say how far others may be: the interval of no
+width that formulas give then misses the truth."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +76,17 @@ def quantile(degrees: float, level: float = LEVEL) -> float:
 def mean_estimate(values: Float[ndarray, " n"]) -> Estimate:
     """Mean of independent values with Student's interval ``mean ± t_{n-1} s / sqrt(n)``.
 
-    Values that are NaN are no units.
+    Values that are NaN are no units. No interval of one value, or of values that are all the same.
     """
     known = values[~np.isnan(values)]
     n = len(known)
     if n == 0:
         return Estimate(math.nan)
     mean = float(known.mean())
-    half = quantile(n - 1) * float(known.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+    spread = float(known.std(ddof=1)) if n > 1 else math.nan
+    if n < 2 or spread <= NO_SPREAD * abs(mean):
+        return Estimate(mean, n=n)
+    half = quantile(n - 1) * spread / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n)
 
 
@@ -98,7 +105,7 @@ def jackknife(value: float, without: Float[ndarray, " n"], correlation: bool = F
     """Interval of a statistic from its values without each unit in turn (Tukey 1958).
 
     ``value ± t_{n-1} sqrt((n-1)/n sum_i (v_i - mean v)^2)``, v_i the value without unit i (an
-    encoder, or a family of them).
+    encoder, or a family of them). No interval where leaving any out changes nothing.
 
     Parameters
     ----------
@@ -110,6 +117,8 @@ def jackknife(value: float, without: Float[ndarray, " n"], correlation: bool = F
         return Estimate(value, n=n)
     centre, left = (value, without) if not correlation else (fisher(value), fisher(without))
     spread = math.sqrt((n - 1) / n * float(((left - left.mean()) ** 2).sum()))
+    if spread <= NO_SPREAD * max(1.0, abs(float(left.mean()))):
+        return Estimate(value, n=n)
     ends = np.array([centre - quantile(n - 1) * spread, centre + quantile(n - 1) * spread])
     low, high = np.tanh(ends) if correlation else ends
     return Estimate(value, float(low), float(high), n)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from reporting.comparison.estimates import Estimate, mean_estimate, quantile
+from reporting.comparison.estimates import NO_SPREAD, Estimate, mean_estimate, quantile
 
 ORDERS = 2000
 
@@ -68,15 +68,18 @@ def _between(values: Float[ndarray, "b n"], onto: Float[ndarray, "n g"]) -> Floa
 
 
 def difference(a: Float[ndarray, " n"], b: Float[ndarray, " m"]) -> Estimate:
-    """Mean of a less mean of b, with Welch's interval; n is the number of encoders of both."""
+    """Mean of a less mean of b, with Welch's interval; n is the number of encoders of both.
+
+    No interval where a group has one encoder, or where the values of both are all the same.
+    """
     n = len(a) + len(b)
     value = float(a.mean() - b.mean())
     if min(len(a), len(b)) < 2:
         return Estimate(value, n=n)
     parts = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
     error = math.sqrt(float(parts.sum()))
-    if error == 0:
-        return Estimate(value, value, value, n)
+    if error <= NO_SPREAD * max(abs(float(a.mean())), abs(float(b.mean()))):
+        return Estimate(value, n=n)
     degrees = float(parts.sum() ** 2 / (parts**2 / [len(a) - 1, len(b) - 1]).sum())
     half = quantile(degrees) * error
     return Estimate(value, value - half, value + half, n)

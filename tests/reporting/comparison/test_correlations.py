@@ -83,6 +83,26 @@ def test_few_encoders_have_no_interval_and_a_missing_value_is_an_error() -> None
         correlate(x, y)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_perfect_order_of_few_encoders_is_not_certain(sign: int) -> None:
+    x = np.arange(8.0)
+    y = x.copy()
+    y[[3, 4]] = y[[4, 3]]
+    fault = spearmanr(x, y).statistic
+    low = np.tanh(np.arctanh(fault) - 1.959964 * np.sqrt((1 + fault**2 / 2) / 5))
+    found = correlate(x, sign * x**3, "spearman")
+    assert found.value == pytest.approx(sign)
+    assert sorted([found.low, found.high]) == pytest.approx(sorted([sign, sign * low]))
+    assert 0.5 < low < 0.9
+
+
+def test_values_that_are_all_the_same_have_no_interval() -> None:
+    assert math.isnan(mean_estimate(np.full(6, 0.3)).low)
+    assert mean_estimate(np.full(6, 0.3)).n == 6
+    assert math.isnan(jackknife(0.5, np.full(6, 0.5)).high)
+    assert math.isnan(geometric_mean(np.full(3, 7.0)).low)
+
+
 def test_each_family_is_left_out_once() -> None:
     x, y = pair(12)
     families = ["a", "b", "b", "c"] * 3

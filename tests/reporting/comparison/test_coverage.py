@@ -127,6 +127,15 @@ def cases() -> Iterator[object]:
     yield pytest.param(drawn_cell, 0.6, id="matrix")
 
 
+def few() -> Iterator[object]:
+    for n in (5, 6, 8):
+        for rho in (0.5, 0.9, 0.98):
+            truth = spearman_of(rho)
+            yield pytest.param(drawn_correlation(n, rho, "spearman"), truth, id=f"rank-{n}-{rho}")
+            truth = 0.5 + math.asin(rho) / math.pi
+            yield pytest.param(drawn_order(n, rho), truth, id=f"order-{n}-{rho}")
+
+
 def partial_spearman() -> float:
     """Of ranks whose correlations are those of normal values at .5, .71 and .71."""
     xy, xg = spearman_of(0.5), spearman_of(math.sqrt(0.5))
@@ -139,6 +148,18 @@ PARTIAL = {"pearson": 0.0, "spearman": partial_spearman()}
 @pytest.mark.parametrize(("draw", "truth"), list(cases()))
 def test_a_few_tables_hold_the_truth(draw: Draw, truth: float) -> None:
     assert coverage(draw, truth, 25) >= 0.8
+
+
+@pytest.mark.parametrize(("draw", "truth"), list(few()))
+def test_a_few_tables_of_few_encoders_hold_the_truth(draw: Draw, truth: float) -> None:
+    assert coverage(draw, truth, 40) >= 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("draw", "truth"), list(few()))
+def test_intervals_over_few_encoders_hold_the_truth_at_least(draw: Draw, truth: float) -> None:
+    """Those over fewer than ten encoders may be too wide, but not too narrow."""
+    assert coverage(draw, truth, TABLES) >= 0.922
 
 
 @pytest.mark.slow

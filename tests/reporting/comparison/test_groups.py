@@ -50,6 +50,7 @@ def test_differences_are_those_of_welch() -> None:
     assert (found.low, found.high) == pytest.approx((known.low, known.high))
     assert found.n == 15
     assert math.isnan(difference(a[:1], b).low)
+    assert math.isnan(difference(np.full(3, 0.1), np.full(4, 0.2)).low)
 
 
 def test_groupings_that_follow_from_each_other_share_everything() -> None:

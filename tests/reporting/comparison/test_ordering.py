@@ -8,7 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, t
 
 from reporting.comparison.estimates import Estimate
 from reporting.comparison.ordering import order_accuracy, regret
@@ -74,7 +74,33 @@ def test_regret_of_all_is_what_the_pick_lacks() -> None:
     truth = np.array([0.1, 0.5, 0.9])
     assert regret(np.array([1.0, 3.0, 2.0]), truth).value == pytest.approx(0.4)
     assert regret(truth, truth).value == 0
-    assert regret(truth, truth, 2).high == pytest.approx(0)
+    assert math.isnan(regret(truth, truth, 2).high)
+
+
+def jackknife_of_tau(score: np.ndarray, truth: np.ndarray) -> float:
+    """Half the width of the interval of the share, leaving encoders out one by one."""
+    n = len(score)
+    tau = [kendalltau(np.delete(score, i), np.delete(truth, i)).statistic for i in range(n)]
+    share = (1 + np.array(tau)) / 2
+    return float(t.ppf(0.975, n - 1) * np.sqrt((n - 1) / n * ((share - share.mean()) ** 2).sum()))
+
+
+@pytest.mark.parametrize(("n", "turned"), [(4, False), (7, True), (12, False)])
+def test_an_order_without_a_fault_has_the_interval_of_one_with_a_fault(
+    n: int, turned: bool
+) -> None:
+    score = draw(n)[0]
+    place = score.argsort()
+    widths = []
+    for k in range(n - 1):
+        swapped = score.copy()
+        swapped[place[k]], swapped[place[k + 1]] = score[place[k + 1]], score[place[k]]
+        widths.append(jackknife_of_tau(swapped, score))
+    found = order_accuracy(-score if turned else score, score)
+    ends = (0, min(1, max(widths))) if turned else (max(0, 1 - max(widths)), 1)
+    assert (found.low, found.high) == pytest.approx(ends)
+    assert max(widths) > 0.04
+    assert math.isnan(order_accuracy(np.ones(n), score).low)
 
 
 def test_sizes_that_do_not_exist_and_missing_values_are_errors() -> None:

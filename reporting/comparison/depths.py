@@ -92,7 +92,8 @@ def depths(gathered: Gathered) -> Depths:
 
 def peak_table(found: Depths) -> dict[str, Estimate]:
     """Mean relative depth of the peak over encoders, with Student's interval, of every score."""
-    return {str(score): mean_estimate(found.peaks[score].to_numpy(float)) for score in found.peaks}
+    means = {str(name): mean_estimate(found.peaks[name].to_numpy(float)) for name in found.peaks}
+    return {name: within(mean, 0, 1) for name, mean in means.items()}
 
 
 def peak_difference(
@@ -113,11 +114,12 @@ def peak_difference(
         if difference.notna().any():
             per_benchmark[str(benchmark)] = difference
     estimates = {
-        name: mean_estimate(values.to_numpy(float)) for name, values in per_benchmark.items()
+        name: within(mean_estimate(values.to_numpy(float)), -1, 1)
+        for name, values in per_benchmark.items()
     }
     if len(per_benchmark) > 1:
         together = pd.DataFrame(per_benchmark).mean(axis=1)
-        estimates["all"] = mean_estimate(together.to_numpy(float))
+        estimates["all"] = within(mean_estimate(together.to_numpy(float)), -1, 1)
     return estimates
 
 
@@ -179,7 +181,6 @@ def agreement(
     left = [f"not ranked by, too few encoders have them: {', '.join(rare)}"] if rare else []
     left += [f"{name}: lacks a score" for name in table.index.difference(kept.index, sort=False)]
     w, p = concordance(kept.to_numpy(float).T, seed)
-    w = within(w, 0, 1)
     ranks = kept.rank(ascending=False).T
     order = ranks.mean().sort_values(kind="stable").index
     return Agreement(w, math.nan if math.isnan(w.value) else p, ranks[order], left)

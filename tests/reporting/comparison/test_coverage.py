@@ -74,8 +74,21 @@ def drawn_regret(n: int, rho: float) -> Draw:
     return lambda rng: regret(*tables.normal_pair(n, rho, rng), 5)
 
 
-def drawn_w(rng: np.random.Generator) -> Estimate:
-    return concordance(rng.standard_normal(20) + rng.standard_normal((4, 20)))[0]
+def drawn_w(n: int = 20, shared: float = 1.0) -> Draw:
+    """W of four metrics whose ratings correlate at ``shared / (1 + shared)``; tables of W = 1 are
+    drawn again, since they have no interval."""
+
+    def draw(rng: np.random.Generator) -> Estimate:
+        common = math.sqrt(shared) * rng.standard_normal(n)
+        found = concordance(common + rng.standard_normal((4, n)))[0]
+        return draw(rng) if math.isnan(found.low) else found
+
+    return draw
+
+
+def w_of(shared: float) -> float:
+    """W of a normal population: 1/m + (m - 1)/m of the Spearman correlation."""
+    return (1 + 3 * spearman_of(shared / (1 + shared))) / 4
 
 
 def drawn_difference(rng: np.random.Generator) -> Estimate:
@@ -120,8 +133,7 @@ def cases() -> Iterator[object]:
         truth = 0.5 * best_of_five()
         yield pytest.param(drawn_regret(n, 0.5), truth, id=f"regret-{n}")
     yield pytest.param(drawn_families, 0.6, id="families")
-    # Ratings correlate at .5; W is 1/m + (m - 1)/m of their Spearman correlation.
-    yield pytest.param(drawn_w, (1 + 3 * spearman_of(0.5)) / 4, id="concordance")
+    yield pytest.param(drawn_w(), w_of(1), id="concordance")
     yield pytest.param(drawn_difference, 0.3, id="difference")
     yield pytest.param(drawn_half, 50.0, id="half")
     yield pytest.param(drawn_cell, 0.6, id="matrix")
@@ -134,6 +146,9 @@ def few() -> Iterator[object]:
             yield pytest.param(drawn_correlation(n, rho, "spearman"), truth, id=f"rank-{n}-{rho}")
             truth = 0.5 + math.asin(rho) / math.pi
             yield pytest.param(drawn_order(n, rho), truth, id=f"order-{n}-{rho}")
+    for n in (8, 15):
+        for shared in (9.0, 99.0):
+            yield pytest.param(drawn_w(n, shared), w_of(shared), id=f"w-{n}-{shared:g}")
 
 
 def partial_spearman() -> float:

@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scipy.stats import f_oneway, spearmanr, ttest_ind
+from scipy.stats import f_oneway, rankdata, spearmanr, ttest_ind
 from scipy.stats.contingency import association
 
 from reporting.comparison.groups import compare_groups, difference, shared_share
@@ -78,5 +78,33 @@ def test_concordance_is_the_formula_and_its_interval_that_of_mean_rho() -> None:
 
 
 def test_metrics_that_agree_have_a_w_of_one() -> None:
-    found, _ = concordance(np.tile(np.arange(6.0), (3, 1)))
+    found, p = concordance(np.tile(np.arange(6.0), (3, 1)))
     assert found.value == pytest.approx(1)
+    assert (math.isnan(found.low), found.n) == (True, 6)
+    assert p < 0.01
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_interval_of_w_is_a_jackknife_over_encoders(ties: bool) -> None:
+    """W here as the variance of rank sums by the largest it could be, written out."""
+
+    def w(rows: np.ndarray) -> float:
+        place = np.array([rankdata(one) for one in rows])
+        sums = [sum(one[i] for one in place) for i in range(rows.shape[1])]
+        mean = sum(sums) / len(sums)
+        m, k = rows.shape
+        tied = sum(
+            int(c) ** 3 - int(c) for one in rows for c in np.unique(one, return_counts=True)[1]
+        )
+        return 12 * sum((x - mean) ** 2 for x in sums) / (m**2 * (k**3 - k) - m * tied)
+
+    rng = np.random.default_rng(4)
+    ratings = 2 * rng.standard_normal(9) + rng.standard_normal((3, 9))
+    ratings = ratings.round() if ties else ratings
+    left = np.array([w(np.delete(ratings, i, axis=1)) for i in range(9)])
+    half = 2.306004 * math.sqrt(8 / 9 * ((left - left.mean()) ** 2).sum())
+    found, _ = concordance(ratings)
+    assert found.value == pytest.approx(w(ratings))
+    ends = max(0, w(ratings) - half), min(1, w(ratings) + half)
+    assert (found.low, found.high) == pytest.approx(ends)
+    assert math.isnan(concordance(ratings[:, :4])[0].low)

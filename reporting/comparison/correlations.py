@@ -14,7 +14,10 @@ bootstrap deviation of z times Student's t            .92 to .96     .94 to 1.00
 ====================================================  =============  =============
 
 So Pearson takes the last and Spearman the percentiles. ``tests/reporting/comparison`` measures
-the coverage of both again.
+the coverage of both again. Of fewer than eight encoders so many draws hold two encoders only,
+whose correlation is 1, that the deviation of z depends on where 1 is cut: intervals were -1 to 1
+for five encoders whatever their correlation. Half the width of the middle 68 % of z holds the
+truth in .95 to 1.00 of 400 tables of 5, 6 and 7 encoders of each kind.
 """
 
 from __future__ import annotations
@@ -43,6 +46,10 @@ Method = Literal["pearson", "spearman"]
 DRAWS = 2000
 FEWEST = 5
 """Encoders below which a correlation has no interval."""
+MANY = 8
+"""Encoders from which on the deviation over draws is that of z, not of its middle."""
+MIDDLE = (0.158655, 0.841345)
+"""Quantiles one deviation below and above the mean of a normal variable."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ def correlate(
 ) -> Estimate:
     """As :func:`correlation`, with a 95 % bootstrap interval over encoders.
 
-    Pearson: ``tanh(z ± t_{n-2-k} s)``, s the deviation of z over draws. Spearman: percentiles of
+    Pearson: ``tanh(z ± t_{n-2-k} s)``, s the deviation of z over draws, below eight encoders half
+    the width of its middle 68 %. Spearman: percentiles of
     the draws; of a perfect order, which every draw shares, down to the end of the interval of
     Bonett & Wright (2000) when two neighbours have changed places. No interval for fewer than
     5 + k encoders.
@@ -115,9 +123,16 @@ def correlate(
         if high - low < NO_SPREAD:
             return _of_perfect_order(value, n, held)
         return Estimate(value, float(low), float(high), n)
-    half = quantile(n - 2 - held) * fisher(drawn).std()
+    half = quantile(n - 2 - held) * _spread(fisher(drawn), n)
     low, high = np.tanh(fisher(value) - half), np.tanh(fisher(value) + half)
     return Estimate(value, float(low), float(high), n)
+
+
+def _spread(z: Float[ndarray, " b"], n: int) -> float:
+    if n >= MANY:
+        return float(z.std())
+    low, high = np.quantile(z, MIDDLE)
+    return float(high - low) / 2
 
 
 def _of_perfect_order(value: float, n: int, held: int) -> Estimate:

@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.stats import norm, rankdata
 from scipy.stats import t as student
 
-from reporting.comparison.correlations import FEWEST, Method, bootstrap_counts
+from reporting.comparison.correlations import FEWEST, MANY, Method, bootstrap_counts, correlate
 from reporting.comparison.estimates import LEVEL, fisher
 
 DRAWS = 1000
@@ -39,7 +39,8 @@ def correlation_matrix(
     """Correlation of every column of x with every column of y, over rows that have both.
 
     Intervals: Pearson, ``tanh(z ± t_{n-2} s)``, s the deviation of z over bootstrap draws of
-    encoders; Spearman, ``tanh(z ± 1.96 sqrt((1 + r^2 / 2) / (n - 3)))`` (Bonett & Wright 2000).
+    encoders, and of pairs that fewer than eight have as in :func:`correlate`; Spearman,
+    ``tanh(z ± 1.96 sqrt((1 + r^2 / 2) / (n - 3)))`` (Bonett & Wright 2000).
     Missing below 5 encoders.
 
     Parameters
@@ -58,7 +59,20 @@ def correlation_matrix(
         half = student.ppf((1 + LEVEL) / 2, np.clip(n - 2, 1, None)) * _spread(x, y, draws, seed)
     half = np.where(n >= FEWEST, half, math.nan)
     z = fisher(value)
-    return Matrix(value, np.tanh(z - half), np.tanh(z + half), n)
+    found = Matrix(value, np.tanh(z - half), np.tanh(z + half), n)
+    if method == "pearson":
+        _of_few(found, x, y, draws, seed)
+    return found
+
+
+def _of_few(
+    found: Matrix, x: Float[ndarray, "n a"], y: Float[ndarray, "n t"], draws: int, seed: int
+) -> None:
+    """Write the intervals of pairs that few encoders have."""
+    for i, j in np.argwhere((found.n >= FEWEST) & (found.n < MANY)):
+        both = ~np.isnan(x[:, i]) & ~np.isnan(y[:, j])
+        one = correlate(x[both, i], y[both, j], draws=draws, seed=seed)
+        found.low[i, j], found.high[i, j] = one.low, one.high
 
 
 def _spread(

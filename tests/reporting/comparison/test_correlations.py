@@ -74,6 +74,22 @@ def test_bootstrap_draws_are_those_of_a_loop(method: str) -> None:
     assert (found.low, found.high) == pytest.approx(tuple(ends), abs=1e-4)
 
 
+def test_the_interval_of_few_encoders_does_not_hang_on_draws_of_two() -> None:
+    x = np.array([0.1, 0.5, 0.2, 0.9, 0.7, 0.4])
+    y = x + 0.02 * np.array([1, -1, 1, 1, -1, -1])
+    counts = np.random.default_rng(0).multinomial(6, np.full(6, 1 / 6), 2000)
+    drawn = [np.repeat(np.arange(6), count) for count in counts]
+    r = np.array([pearsonr(x[d], y[d]).statistic for d in drawn if len(set(d)) > 1])
+    low, high = np.quantile(np.arctanh(np.clip(r, -1 + 1e-9, 1 - 1e-9)), [0.158655, 0.841345])
+    centre = np.arctanh(pearsonr(x, y).statistic)
+    ends = np.tanh([centre - 2.776445 * (high - low) / 2, centre + 2.776445 * (high - low) / 2])
+    found = correlate(x, y)
+    assert (found.low, found.high) == pytest.approx(tuple(ends), abs=1e-3)
+    assert found.low > 0.8
+    cell = correlation_matrix(x[:, None], y[:, None], draws=2000)
+    assert (cell.low[0, 0], cell.high[0, 0]) == pytest.approx((found.low, found.high))
+
+
 def test_few_encoders_have_no_interval_and_a_missing_value_is_an_error() -> None:
     x, y = pair(4)
     assert math.isnan(correlate(x, y).low)

@@ -144,6 +144,7 @@ def few() -> Iterator[object]:
         for rho in (0.5, 0.9, 0.98):
             truth = spearman_of(rho)
             yield pytest.param(drawn_correlation(n, rho, "spearman"), truth, id=f"rank-{n}-{rho}")
+            yield pytest.param(drawn_correlation(n, rho, "pearson"), rho, id=f"pearson-{n}-{rho}")
             truth = 0.5 + math.asin(rho) / math.pi
             yield pytest.param(drawn_order(n, rho), truth, id=f"order-{n}-{rho}")
     for n in (8, 15):

@@ -32,6 +32,7 @@ from reporting.comparison.usefulness import (
     associations,
     pairing,
     partials,
+    range_text,
     task_matrix,
 )
 from reporting.panels import GREY, INK, OKABE_ITO
@@ -72,13 +73,21 @@ def _answer(found: Pairing, rows: Sequence[Association]) -> str:
     whole, above = ([r for r in mine if r.encoders == kind] for kind in (ALL, ABOVE))
     first = whole[0]
     text = f"Over {first.n} encoders {first.alignment} goes with the {label} at r = {first.pearson}"
+    if not math.isnan(first.pearson_left.low):
+        text += f", without one family at {range_text(first.pearson_left)}"
     if above:
         text += f", over the {above[0].n} above the floor at r = {above[0].pearson}"
-    sure = sum(row.pearson.low > 0 for row in whole)
-    text += f". Of {len(whole)} alignment scores {sure} are surely related (interval above 0)"
+    text += f". The interval is above 0 for {_above_zero(whole)} of {len(whole)} alignment scores"
     if above:
-        text += f", {sum(row.pearson.low > 0 for row in above)} above the floor"
-    return text + "."
+        text += f", above the floor for {_above_zero(above)}"
+    by_family = [row.pearson_left.interval.low for row in whole]
+    if not all(math.isnan(low) for low in by_family):
+        text += f", with families for units for {sum(low > 0 for low in by_family)}"
+    return f"{text}; so it is for one in forty that are unrelated."
+
+
+def _above_zero(rows: Sequence[Association]) -> int:
+    return sum(row.pearson.low > 0 for row in rows)
 
 
 def _floor_notes(found: Pairing) -> list[str]:
@@ -218,8 +227,9 @@ def _forest(rows: Sequence[Association]) -> Chart:
 def _grid(rows: Sequence[Association]) -> Grid:
     caption = (
         "Correlations over encoders with 95 % intervals: bootstrap over encoders; jackknife over "
-        "families (encoders of a family resemble each other); and the range when one family is "
-        "left out. The ceiling is that of the alignment score."
+        "families (encoders of a family resemble each other, so that it is the one to trust; with "
+        "few or unequal families it is wide); and the range when one family is left out. No "
+        "interval is adjusted for the number of rows. The ceiling is that of the alignment score."
     )
     return Grid("better_table", pd.DataFrame([row.line() for row in rows]), caption)
 

@@ -63,13 +63,17 @@ class LeftOut:
     lowest : str
         The family without which it is lowest.
     interval : Estimate
-        The jackknife over families, for encoders of a family that resemble each other.
+        The jackknife over families, for encoders of a family that resemble each other; without
+        ends if some family cannot be left out.
+    few : tuple of str
+        Families without which fewer than five encoders are left, so that they stay.
     """
 
     low: float
     high: float
     lowest: str
     interval: Estimate
+    few: tuple[str, ...] = ()
 
 
 def correlation(
@@ -159,7 +163,10 @@ def without_each_family(
     method: Method = "pearson",
     given: Float[ndarray, "k n"] | None = None,
 ) -> LeftOut:
-    """The correlation over encoders of all families but one, for each of them."""
+    """The correlation over encoders of all families but one, for each of them.
+
+    Of fewer than five encoders nothing is said: two of them correlate at 1.
+    """
     labels = np.asarray(families, dtype=object)
     names = list(dict.fromkeys(families))
     if len(names) < 2:
@@ -167,14 +174,16 @@ def without_each_family(
     kept = [labels != name for name in names]
     held = [None if given is None else given[:, keep] for keep in kept]
     parts = [
-        correlation(x[keep], y[keep], method, part) for keep, part in zip(kept, held, strict=True)
+        correlation(x[keep], y[keep], method, part) if keep.sum() >= FEWEST else math.nan
+        for keep, part in zip(kept, held, strict=True)
     ]
+    few = tuple(str(name) for name, keep in zip(names, kept, strict=True) if keep.sum() < FEWEST)
     left = np.array(parts)
-    if np.isnan(left).all():
-        return LeftOut(math.nan, math.nan, "", Estimate(math.nan))
     interval = jackknife(correlation(x, y, method, given), left, correlation=True)
+    if np.isnan(left).all():
+        return LeftOut(math.nan, math.nan, "", interval, few)
     lowest = names[int(np.nanargmin(left))]
-    return LeftOut(float(np.nanmin(left)), float(np.nanmax(left)), lowest, interval)
+    return LeftOut(float(np.nanmin(left)), float(np.nanmax(left)), lowest, interval, few)
 
 
 def _stack(

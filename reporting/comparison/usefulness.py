@@ -87,18 +87,21 @@ class Association:
             "n": str(self.n),
             "Pearson": str(self.pearson),
             "by family": str(self.pearson_left.interval),
-            "without one family": _range(self.pearson_left),
+            "without one family": range_text(self.pearson_left),
             "Spearman": str(self.spearman),
             "by family (rank)": str(self.spearman_left.interval),
-            "without one family (rank)": _range(self.spearman_left),
+            "without one family (rank)": range_text(self.spearman_left),
             "ceiling": short(self.ceiling),
         }
 
 
-def _range(left: LeftOut) -> str:
+def range_text(left: LeftOut) -> str:
+    """As ``.29 … 1.00 (lowest without small)``; a dash of one family."""
+    few = f"fewer than {FEWEST} encoders without {', '.join(left.few)}" if left.few else ""
     if math.isnan(left.low):
-        return "–"
-    return f"{short(left.low)} … {short(left.high)} (lowest without {left.lowest})"
+        return few or "–"
+    ends = f"{short(left.low)} … {short(left.high)}"
+    return f"{ends} (lowest without {left.lowest}{'; ' * bool(few)}{few})"
 
 
 def pairing(gathered: Gathered) -> Pairing:

@@ -133,6 +133,19 @@ def test_each_family_is_left_out_once() -> None:
     assert math.isnan(without_each_family(x, y, ["a"] * 12).low)
 
 
+def test_what_two_encoders_leave_is_no_correlation() -> None:
+    x, y = pair(12)
+    families = ["large"] * 9 + ["b", "b", "c"]
+    found = without_each_family(x, y, families)
+    small = [*range(9), 11]
+    kept = [pearsonr(x[small], y[small]).statistic]
+    kept += [pearsonr(x[:11], y[:11]).statistic]
+    assert (found.low, found.high) == pytest.approx((min(kept), max(kept)))
+    assert found.few == ("large",)
+    assert math.isnan(found.interval.low)
+    assert found.interval.value == pytest.approx(pearsonr(x, y).statistic)
+
+
 @pytest.mark.parametrize("method", ["pearson", "spearman"])
 def test_a_matrix_is_the_correlation_of_each_pair_over_those_that_have_both(method: str) -> None:
     rng = np.random.default_rng(0)

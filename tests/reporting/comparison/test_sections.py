@@ -129,6 +129,26 @@ def test_correlations_are_of_all_and_of_those_above_the_floor(encoders: Gathered
     assert set(partials(found)["given"]) == {"size"}
 
 
+def test_an_answer_says_what_one_family_makes_of_it() -> None:
+    """Two clusters: untrained encoders, which are alike, and a family that is better at all."""
+    rng = np.random.default_rng(5)
+    rows, about = [], {}
+    for i in range(14):
+        name, trained = f"m{i:02}", i > 9
+        noise = 0.3 * rng.standard_normal(2)
+        rows.append(tables.row(name, "fmri/made", "r2", 0.2 + 0.1 * (3 * trained + noise[0])))
+        rows += tables.task_rows(name, dict.fromkeys(tables.SIX, 3 * trained + noise[1]))
+        about[name] = {"family": "ours" if trained else f"untrained {i % 2}"}
+    made = tables.gathered(rows, about)
+    found = better.section(made)
+    first = associations(pairing(made))[0]
+    assert first.pearson.low > 0.9
+    assert abs(first.pearson_left.low) < 0.7
+    assert "(lowest without ours)" in found.answer
+    assert "above 0 for 1 of 1" in found.answer
+    assert "with families for units for 0" in found.answer
+
+
 def test_without_a_control_the_floor_is_that_of_the_paper() -> None:
     found = pairing(tables.correlated(12, 0.5, seed=3))
     value, why = found.scores[0].floor

@@ -101,7 +101,9 @@ def geometric_mean(values: Float[ndarray, " n"]) -> Estimate:
     return Estimate(value, low, high, found.n)
 
 
-def jackknife(value: float, without: Float[ndarray, " n"], correlation: bool = False) -> Estimate:
+def jackknife(
+    value: float, without: Float[ndarray, " n"], correlation: bool = False, level: float = LEVEL
+) -> Estimate:
     """Interval of a statistic from its values without each unit in turn (Tukey 1958).
 
     ``value ± t_{n-1} sqrt((n-1)/n sum_i (v_i - mean v)^2)``, v_i the value without unit i (an
@@ -119,7 +121,8 @@ def jackknife(value: float, without: Float[ndarray, " n"], correlation: bool = F
     spread = math.sqrt((n - 1) / n * float(((left - left.mean()) ** 2).sum()))
     if spread <= NO_SPREAD * max(1.0, abs(float(left.mean()))):
         return Estimate(value, n=n)
-    ends = np.array([centre - quantile(n - 1) * spread, centre + quantile(n - 1) * spread])
+    half = quantile(n - 1, level) * spread
+    ends = np.array([centre - half, centre + half])
     low, high = np.tanh(ends) if correlation else ends
     return Estimate(value, float(low), float(high), n)
 

@@ -43,6 +43,27 @@ def _share_in_order(score: Float[ndarray, " n"], truth: Float[ndarray, " n"]) ->
     return jackknife(float(right.sum()) / whole, without)
 
 
+def order_difference(
+    a: Float[ndarray, " n"], b: Float[ndarray, " n"], truth: Float[ndarray, " n"], level: float
+) -> Estimate:
+    """By how much a has more pairs in order than b, over the same encoders.
+
+    Interval: jackknife over encoders of the difference, of that level; none where no encoder
+    makes one.
+    """
+    _check(a, truth)
+    _check(b, truth)
+    right, pairs = _agreement(a, truth)
+    gained = right - _agreement(b, truth)[0]
+    whole = float(pairs.sum())
+    if whole == 0:
+        return Estimate(math.nan, n=len(truth))
+    left = whole - 2 * pairs.sum(1)
+    total = float(gained.sum())
+    without = (total - 2 * gained.sum(1)) / np.where(left > 0, left, math.nan)
+    return jackknife(total / whole, without, level=level)
+
+
 def _width_of_a_fault(score: Float[ndarray, " n"], truth: Float[ndarray, " n"]) -> float:
     """The widest interval when two encoders with neighbouring scores have changed places."""
     order, widths = score.argsort(kind="stable"), []

@@ -31,6 +31,7 @@ from reporting.comparison.shortcuts import (
     costs,
     over_checkpoints,
     over_models,
+    told_from,
 )
 from reporting.comparison.usefulness import Pairing, pairing
 from reporting.panels import GREY, INK, OKABE_ITO
@@ -58,18 +59,20 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
         items += _checkpoints(runs, gathered.encoders)
     else:
         notes.append("no training run with four examined checkpoints that share tasks")
-    return Section("shortcut", QUESTION, _answer(rows, runs), items, [*notes, *found.notes])
+    return Section("shortcut", QUESTION, _answer(found, rows, runs), items, [*notes, *found.notes])
 
 
-def _answer(rows: Sequence[Shortcut], runs: Mapping[str, list[Shortcut]]) -> str:
+def _answer(found: Pairing, rows: Sequence[Shortcut], runs: Mapping[str, list[Shortcut]]) -> str:
     parts = []
     own = [row for row in rows if row.kind == ALIGNMENT]
     if own:
         best = max(own, key=lambda row: row.accuracy.value)
+        told, of = told_from(found, best.score)
         parts.append(
             f"Of {len(own)} alignment scores {best.score} orders pairs of encoders best: "
-            f"{best.accuracy} of them as the {best.truth} does (n = {best.accuracy.n}); taking its "
-            f"first, {best.pick}, loses {short(best.loss)} of that score"
+            f"{best.accuracy} of them as the {best.truth} does (n = {best.accuracy.n}), which "
+            f"tells it from {told} of {of} others; taking its first, {best.pick}, loses "
+            f"{short(best.loss)} of that score"
         )
     if runs:
         means = [row for row in across_runs(runs) if not math.isnan(row[1].value)]
@@ -78,8 +81,9 @@ def _answer(rows: Sequence[Shortcut], runs: Mapping[str, list[Shortcut]]) -> str
         if brain and by_step:
             best_run = max(brain, key=lambda row: row[1].value)
             parts.append(
-                f"Within {len(runs)} training runs {best_run[0]} orders checkpoints best: "
-                f"{best_run[1]} of pairs; taking the later one is right in {by_step[1]}"
+                f"Within {len(runs)} training run{'s' * (len(runs) != 1)} {best_run[0]} orders "
+                f"checkpoints best of {len(brain)} scores: {best_run[1]} of pairs; taking the "
+                f"later one is right in {by_step[1]}"
             )
     return ". ".join(parts) + "." if parts else "Not enough to say."
 
@@ -160,7 +164,8 @@ def _matrix(found: Pairing) -> Chart:
 def _table(rows: Sequence[Shortcut]) -> Grid:
     caption = (
         "Ranking encoders by one score: pairs in the right order (jackknife over encoders), what "
-        "is lost by taking its first among all and among five at random, and its cost."
+        "is lost by taking its first among all and among five at random, and its cost. Each "
+        "interval is of its own row: the best of several rows looks better than it is."
     )
     return Grid("shortcut_table", pd.DataFrame([row.line() for row in rows]), caption)
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from reporting.comparison.downstream_scores import Global, downstream, global_scores
-from reporting.comparison.estimates import Estimate, mean_estimate, short, within
+from reporting.comparison.estimates import LEVEL, Estimate, mean_estimate, short, within
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.ordering import order_accuracy, regret
+from reporting.comparison.ordering import order_accuracy, order_difference, regret
 from reporting.comparison.usefulness import Pairing
 from reporting.comparison.wide import alignment_heads, over_encoders
 
@@ -100,6 +100,26 @@ def over_models(found: Pairing, seconds: Mapping[str, float]) -> list[Shortcut]:
         labels = (task, TASK, "mean z of the other tasks")
         rows.append(_shortcut(z[task], rest, labels, seconds.get(task, math.nan), math.nan))
     return rows
+
+
+def told_from(found: Pairing, best: str) -> tuple[int, int]:
+    """From how many of the other alignment scores the best can be told, and of how many.
+
+    Paired over the encoders that have both and the global score; the level is that of as many
+    comparisons (Bonferroni), since the best was found by looking at all of them.
+    """
+    truth = found.scores[0].values
+    others = [name for name in found.brain.columns if name != best]
+    told = of = 0
+    for other in others:
+        both = found.brain.loc[truth.index, [best, other]].dropna()
+        if len(both) < FEWEST:
+            continue
+        a, b = (both[name].to_numpy(float) for name in (best, other))
+        y = truth.loc[both.index].to_numpy(float)
+        of += 1
+        told += order_difference(a, b, y, 1 - (1 - LEVEL) / len(others)).low > 0
+    return told, of
 
 
 def _shortcut(

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import kendalltau, t
 
 from reporting.comparison.estimates import Estimate
-from reporting.comparison.ordering import order_accuracy, regret
+from reporting.comparison.ordering import order_accuracy, order_difference, regret
 from reporting.comparison.shortcuts import Shortcut, across_runs
 
 
@@ -101,6 +101,22 @@ def test_an_order_without_a_fault_has_the_interval_of_one_with_a_fault(
     assert (found.low, found.high) == pytest.approx(ends)
     assert max(widths) > 0.04
     assert math.isnan(order_accuracy(np.ones(n), score).low)
+
+
+def test_a_difference_is_paired_over_encoders() -> None:
+    score, truth = draw(10)
+    other = draw(10, seed=3)[0]
+    tau = [kendalltau(x, truth).statistic for x in (score, other)]
+    left = []
+    for i in range(10):
+        y = np.delete(truth, i)
+        pair = [kendalltau(np.delete(x, i), y).statistic for x in (score, other)]
+        left.append((pair[0] - pair[1]) / 2)
+    half = t.ppf(0.995, 9) * np.sqrt(9 / 10 * ((left - np.mean(left)) ** 2).sum())
+    found = order_difference(score, other, truth, 0.99)
+    assert found.value == pytest.approx((tau[0] - tau[1]) / 2)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half))
+    assert math.isnan(order_difference(score, score, truth, 0.99).low)
 
 
 def test_sizes_that_do_not_exist_and_missing_values_are_errors() -> None:

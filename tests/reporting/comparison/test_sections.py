@@ -17,7 +17,7 @@ from reporting.comparison.drivers import factors
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.rises import REGION, TASK, curves, leads, rises, seeds
 from reporting.comparison.section import Chart, Grid, Section
-from reporting.comparison.shortcuts import costs, over_checkpoints, over_models
+from reporting.comparison.shortcuts import costs, over_checkpoints, over_models, told_from
 from reporting.comparison.usefulness import ABOVE, ALL, associations, pairing, partials
 from reporting.comparison.wide import (
     best_targets,
@@ -239,6 +239,20 @@ def test_shortcuts_rank_encoders_and_name_the_pick(encoders: Gathered) -> None:
     # All tasks are the same number here, so that each stands for the others.
     assert [row.accuracy.value for row in rows[1:]] == pytest.approx([1] * 6)
     assert first.blind_loss > first.loss_of_five.value
+
+
+@pytest.mark.parametrize(("noise", "told"), [((0.0, 0.01, 0.02), 0), ((0.0, 3.0, 3.0), 2)])
+def test_the_best_score_is_told_from_others_or_not(noise: tuple[float, ...], told: int) -> None:
+    rng = np.random.default_rng(2)
+    rows = []
+    for i in range(20):
+        useful = float(rng.standard_normal())
+        rows += tables.task_rows(f"m{i:02}", dict.fromkeys(tables.SIX, useful))
+        for k, size in enumerate(noise):
+            value = useful + size * float(rng.standard_normal())
+            rows.append(tables.row(f"m{i:02}", f"fmri/{k}", "r2", value))
+    found = pairing(tables.gathered(rows))
+    assert told_from(found, "fmri/0 r2") == (told, 2)
 
 
 def test_checkpoints_are_ranked_within_each_run(run: Gathered) -> None:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import torch
 
 from alignment.inference import fdr_bh
-from reporting.comparison.correlations import FEWEST, correlate
 from reporting.comparison.drawing import (
     dots,
     encoder_colours,
@@ -23,8 +20,16 @@ from reporting.comparison.drawing import (
     place,
 )
 from reporting.comparison.estimates import Estimate, short
+from reporting.comparison.factors import (
+    GROUPS,
+    NUMBERS,
+    Factor,
+    entangled,
+    factors,
+    known_fields,
+)
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.groups import Comparison, compare_groups, difference, shared_share
+from reporting.comparison.groups import Comparison, difference
 from reporting.comparison.section import Chart, Grid, Section
 from reporting.comparison.wide import (
     alignment_heads,
@@ -37,24 +42,10 @@ from reporting.panels import INK
 from reporting.tables import p_text
 
 QUESTION = "What drives it?"
-GROUPS = {"trained_on": "training data", "objective": "objective", "family": "family"}
-NUMBERS = {"parameters": "parameters", "hours": "hours of training audio"}
 MOST_PANELS, MOST_GROUPS = 4, 12
-ENTANGLED = 0.9
+SURE = 0.05
 Looks = tuple[dict[str, str], dict[str, str]]
 """Colour and mark of every encoder."""
-
-
-@dataclass(frozen=True)
-class Factor:
-    """One field of the encoders against one alignment score; ``groups`` or ``slope`` is known."""
-
-    score: str
-    field: str
-    n: int
-    p: float
-    groups: Comparison | None = None
-    slope: Estimate | None = None
 
 
 def section(gathered: Gathered, seed: int = 0) -> Section:
@@ -62,8 +53,8 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     encoders = compared(gathered)
     heads = alignment_heads(gathered)
     brain = over_encoders(heads, list(encoders.index)).dropna(axis=1, how="all")
-    known = _known(encoders)
-    notes = [*_field_notes(encoders, known), *_entangled(known), *missing_notes(brain)]
+    known = known_fields(encoders)
+    notes = [*_field_notes(encoders, known), *_entangled_notes(known), *missing_notes(brain)]
     found = list(factors(brain, known, seed))
     if not found:
         note = "no alignment score that encoders of two groups, or of five sizes, have"
@@ -78,63 +69,46 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     hidden = brain.shape[1] - MOST_PANELS
     if hidden > 0:
         notes.append(f"{hidden} more scores are in the tables, not drawn")
-    return Section("drivers", QUESTION, _answer(found), items, notes)
+    return Section("drivers", QUESTION, _answer(found, known), items, notes)
 
 
-def _known(encoders: pd.DataFrame) -> pd.DataFrame:
-    """Fields with empty texts and numbers that are not above 0 as missing."""
-    texts = {name: encoders[name].astype(object) for name in GROUPS}
-    known = {name: t.where(t.notna() & (t.astype(str) != "")) for name, t in texts.items()}
-    numbers = {name: pd.to_numeric(encoders[name], errors="coerce") for name in NUMBERS}
-    return pd.DataFrame(known | {name: x.where(x > 0) for name, x in numbers.items()})
+def _answer(found: Sequence[Factor], known: pd.DataFrame) -> str:
+    rows = zip(found, _adjusted(found), strict=True)
+    first = [(row, q) for row, q in rows if row.score == found[0].score]
+    grouped = [(row, row.groups, q) for row, q in first if row.groups and not math.isnan(row.p)]
+    sentences = []
+    if grouped:
+        parts = [
+            f"{GROUPS[row.field]} {short(made.share)} ({short(made.expected)} by chance, "
+            f"p {p_text(q)}, n = {row.n}{_highest(made) if q < SURE else ''})"
+            for row, made, q in grouped
+        ]
+        what = f"Share of the variance of {found[0].score} over encoders that groups explain"
+        sentences.append(f"{what}: {', '.join(parts)}")
+    whole = [row for row, *_ in grouped if not math.isnan(row.p_families)]
+    if whole:
+        parts = [f"{GROUPS[row.field]} p {p_text(row.p_families)}" for row in whole]
+        sentences.append(f"With families for units: {', '.join(parts)}")
+    pairs = entangled(known) if len(grouped) > 1 else []
+    if pairs:
+        names = [GROUPS[name] for name in GROUPS if any(name in pair[:2] for pair in pairs)]
+        told = f"{', '.join(names[:-1])} and {names[-1]}".capitalize()
+        sentences.append(f"{told} go together and cannot be told apart")
+    for row, q in first:
+        if row.slope is not None:
+            what = f"rho with {NUMBERS[row.field]} {row.slope}"
+            sentences.append(f"{what}, p {p_text(q)}, n = {row.n}".capitalize())
+    return ". ".join(sentences) + "." if sentences else "Not enough to say."
 
 
-def factors(brain: pd.DataFrame, known: pd.DataFrame, seed: int = 0) -> Iterator[Factor]:
-    """Every alignment score by every field over the encoders of which both are known.
-
-    Groups: eta² and its permutation p; a group of one encoder counts. Numbers: Spearman's
-    correlation with their bootstrap interval, p from Fisher's z.
-    """
-    for score in brain:
-        for field in GROUPS:
-            both = pd.concat([brain[score], known[field]], axis=1).dropna()
-            labels = both[field].astype(str).tolist()
-            if len(set(labels)) < 2 or len(labels) <= len(set(labels)):
-                continue
-            made = compare_groups(both[score].to_numpy(float), labels, seed=seed)
-            yield Factor(str(score), field, len(both), made.p, groups=made)
-        for field in NUMBERS:
-            both = pd.concat([brain[score], known[field]], axis=1).dropna()
-            if len(both) < FEWEST or both[field].nunique() < 3:
-                continue
-            x, y = both[score].to_numpy(float), np.log10(both[field].to_numpy(float))
-            slope = correlate(x, y, "spearman", seed=seed)
-            yield Factor(str(score), field, len(both), _p_of(slope), slope=slope)
+def _highest(made: Comparison) -> str:
+    """The group of the highest mean, of those of two encoders or more."""
+    means = {name: mean.value for name, mean in made.means.items() if mean.n > 1}
+    return f"; highest: {max(means, key=lambda name: means[name])}" if len(means) > 1 else ""
 
 
-def _p_of(slope: Estimate) -> float:
-    """Two-sided p of a Spearman correlation of 0, ``z sqrt((n - 3) / 1.06)`` normal (Fieller)."""
-    if math.isnan(slope.value) or slope.n < 4:
-        return math.nan
-    z = math.atanh(min(max(slope.value, -1 + 1e-9), 1 - 1e-9)) * math.sqrt((slope.n - 3) / 1.06)
-    return math.erfc(abs(z) / math.sqrt(2))
-
-
-def _answer(found: Sequence[Factor]) -> str:
-    parts = []
-    first = found[0].score
-    for row in (row for row in found if row.score == first):
-        if row.groups is not None and not math.isnan(row.groups.share):
-            means = row.groups.means
-            best = max(means.items(), key=lambda item: item[1].value)[0]
-            parts.append(
-                f"{GROUPS[row.field]} explains {short(row.groups.share)} of its variance over "
-                f"encoders ({short(row.groups.expected)} by chance, p {p_text(row.p)}; highest "
-                f"mean: {best}, n = {row.n})"
-            )
-        elif row.slope is not None:
-            parts.append(f"rho with {NUMBERS[row.field]} is {row.slope}, n = {row.n}")
-    return f"{first}: " + "; ".join(parts) + "." if parts else "Not enough to say."
+def _adjusted(found: Sequence[Factor]) -> list[float]:
+    return fdr_bh(torch.tensor([row.p for row in found], dtype=torch.float64)).tolist()
 
 
 def _field_notes(encoders: pd.DataFrame, known: pd.DataFrame) -> list[str]:
@@ -149,20 +123,12 @@ def _field_notes(encoders: pd.DataFrame, known: pd.DataFrame) -> list[str]:
     return notes
 
 
-def _entangled(known: pd.DataFrame) -> list[str]:
-    """Fields that go together so closely that their effects cannot be told apart."""
-    notes = []
-    for a, b in combinations(GROUPS, 2):
-        both = known[[a, b]].dropna()
-        if len(both) < 3:
-            continue
-        share = shared_share(both[a].astype(str).tolist(), both[b].astype(str).tolist())
-        if share > ENTANGLED:
-            notes.append(
-                f"{GROUPS[a]} and {GROUPS[b]} go together (Cramér's V {short(share)}): their "
-                "effects cannot be told apart here"
-            )
-    return notes
+def _entangled_notes(known: pd.DataFrame) -> list[str]:
+    return [
+        f"{GROUPS[a]} and {GROUPS[b]} go together (Cramér's V {short(share)}): their effects "
+        "cannot be told apart here"
+        for a, b, share in entangled(known)
+    ]
 
 
 def _group_charts(
@@ -253,10 +219,8 @@ def _number_charts(
 
 
 def _table(found: Sequence[Factor], ceiling: pd.Series) -> Grid:
-    p = torch.tensor([row.p for row in found], dtype=torch.float64)
-    adjusted = fdr_bh(p).tolist()
     lines = []
-    for row, q in zip(found, adjusted, strict=True):
+    for row, q in zip(found, _adjusted(found), strict=True):
         what = (GROUPS | NUMBERS)[row.field]
         share, chance, groups = "–", "–", "–"
         if row.groups is not None:
@@ -265,13 +229,16 @@ def _table(found: Sequence[Factor], ceiling: pd.Series) -> Grid:
         lines.append({
             "alignment": row.score, "field": what, "n": str(row.n), "eta²": share,
             "by chance": chance, "rho": "–" if row.slope is None else str(row.slope),
-            "p": p_text(row.p), "p adjusted": p_text(q), "means": groups,
+            "p": p_text(row.p), "p adjusted": p_text(q), "p by family": p_text(row.p_families),
+            "means": groups,
             "ceiling": short(float(ceiling.get(row.score, math.nan))),
         })  # fmt: skip
     caption = (
         "How alignment depends on what encoders are. eta²: share of the variance over encoders "
         "between groups, beside its mean when encoders are dealt at random; rho: Spearman's "
-        "correlation with the number; p adjusted for all rows (Benjamini-Hochberg)."
+        "correlation with the number. p: encoders dealt anew; adjusted for all rows (Benjamini-"
+        "Hochberg); by family: the mean of each family in a group dealt anew, since encoders of a "
+        "family resemble each other."
     )
     return Grid("drivers_table", pd.DataFrame(lines), caption)
 
@@ -288,5 +255,8 @@ def _pairs(brain: pd.DataFrame, known: pd.DataFrame, found: Sequence[Factor]) ->
             lines.append(about | {"groups": f"{a} − {b}", "n": sizes, "difference": str(made)})
     if not lines:
         return []
-    caption = "Differences between the means of two groups, with Welch's interval."
+    caption = (
+        "Differences between the means of two groups of encoders, with Welch's interval, which is "
+        "of each alone: of twenty, one misses the truth."
+    )
     return [Grid("drivers_differences", pd.DataFrame(lines), caption)]

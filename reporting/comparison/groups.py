@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.stats import rankdata
 
 from reporting.comparison.estimates import NO_SPREAD, Estimate, mean_estimate, quantile
 
 ORDERS = 2000
+MOST_PAIRED = 7
+"""Encoders of which all pairings are taken: 5,040 of seven."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,44 @@ def compare_groups(
     shares = _between(np.vstack([values, dealt]), onto) / whole
     as_large = float((shares >= shares[0] - 1e-12).mean())
     return Comparison(means, float(shares[0]), float(shares[1:].mean()), as_large)
+
+
+def p_of_families(
+    values: Float[ndarray, " n"],
+    groups: Sequence[str],
+    families: Sequence[str],
+    orders: int = ORDERS,
+    seed: int = 0,
+) -> float:
+    """As the p of :func:`compare_groups`, with the mean of each family in a group for a unit.
+
+    Encoders of a family resemble each other: dealt one by one, ten of a kind count ten times.
+    NaN where there are no more such units than groups, or as many as encoders.
+    """
+    table = pd.DataFrame({"value": values, "group": groups, "family": families})
+    units = table.groupby(["family", "group"], sort=False)["value"].mean().reset_index()
+    if len(units) == len(table):
+        return math.nan
+    return compare_groups(units["value"].to_numpy(float), units["group"].tolist(), orders, seed).p
+
+
+def rank_p(
+    x: Float[ndarray, " n"], y: Float[ndarray, " n"], orders: int = ORDERS, seed: int = 0
+) -> float:
+    """Two-sided p of a Spearman correlation: share of pairings in which it is as far from 0.
+
+    All pairings of up to seven encoders, else random ones and the observed. NaN where a side does
+    not vary. (On Fisher's z, five encoders in perfect order would have a p of 0 instead of .017.)
+    """
+    a, b = (rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
+    if not (a.any() and b.any()):
+        return math.nan
+    if len(b) <= MOST_PAIRED:
+        dealt = np.array(list(permutations(b)))
+    else:
+        random = np.random.default_rng(seed).permuted(np.tile(b, (orders, 1)), axis=1)
+        dealt = np.vstack([b, random])
+    return float((np.abs(dealt @ a) >= abs(float(a @ b)) - 1e-9).mean())
 
 
 def _between(values: Float[ndarray, "b n"], onto: Float[ndarray, "n g"]) -> Float[ndarray, " b"]:

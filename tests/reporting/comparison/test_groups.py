@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
 from scipy.stats import f_oneway, rankdata, spearmanr, ttest_ind
 from scipy.stats.contingency import association
 
-from reporting.comparison.groups import compare_groups, difference, shared_share
+from reporting.comparison.groups import (
+    compare_groups,
+    difference,
+    p_of_families,
+    rank_p,
+    shared_share,
+)
 from reporting.comparison.rankings import concordance
 
 GROUPS = ["speech"] * 5 + ["music"] * 4 + ["all"] * 6
@@ -51,6 +57,31 @@ def test_differences_are_those_of_welch() -> None:
     assert found.n == 15
     assert math.isnan(difference(a[:1], b).low)
     assert math.isnan(difference(np.full(3, 0.1), np.full(4, 0.2)).low)
+
+
+def test_ten_of_a_kind_are_one_unit() -> None:
+    """Four families, one of which was trained: of the four deals of their means one is as large."""
+    families = ["ours"] * 4 + ["a"] * 10 + ["b"] * 2 + ["c"]
+    trained = ["yes"] * 4 + ["no"] * 13
+    x = np.array([3.0] * 4 + [0.0] * 13) + 0.1 * np.random.default_rng(0).standard_normal(17)
+    assert compare_groups(x, trained).p < 0.005
+    assert p_of_families(x, trained, families) == pytest.approx(1 / 4, abs=0.04)
+    assert math.isnan(p_of_families(x[:14], trained[:14], families[:14]))
+    assert math.isnan(p_of_families(x, trained, [str(k) for k in range(17)]))
+
+
+@pytest.mark.parametrize("n", [5, 7, 30])
+def test_the_p_of_ranks_is_that_of_all_pairings(n: int) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal(n)
+    y = (x + 1.5 * rng.standard_normal(n)).round()
+    if n > 7:
+        assert rank_p(x, y) == pytest.approx(spearmanr(x, y).pvalue, abs=0.02)
+        return
+    rho = [abs(spearmanr(x, order).statistic) for order in permutations(y)]
+    assert rank_p(x, y) == pytest.approx(np.mean(np.array(rho) >= rho[0] - 1e-9))
+    assert rank_p(x[:5], x[:5] ** 3) == pytest.approx(2 / 120)
+    assert math.isnan(rank_p(x, np.ones(n)))
 
 
 def test_groupings_that_follow_from_each_other_share_everything() -> None:

@@ -11,7 +11,8 @@ from reporting.comparison.drawing import encoder_colours, legend
 from reporting.comparison.emergence_figures import components, halves, lead_map, trajectories
 from reporting.comparison.estimates import Estimate, number_text, short
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.rises import REGION, SCORE, TASK, Curve, Lead, Rise, curves, leads, rises
+from reporting.comparison.leads import Lead, leads
+from reporting.comparison.rises import OTHER_NAME, REGION, SCORE, TASK, Curve, Rise, curves, rises
 from reporting.comparison.section import Chart, Grid, Section
 
 QUESTION = "When does it emerge?"
@@ -47,14 +48,25 @@ def _answer(
         text += f" ({first.half_hours.value:.2g} hours of audio)"
     text += f", n = {first.half.n} run{'s' * (first.half.n != 1)}"
     for row in regions[:1]:
-        text += f"; primary targets lead non-primary by {row.doublings} doublings of training"
-    known = [row.doublings.value for row in ahead if not math.isnan(row.doublings.value)]
+        doublings = row.doublings
+        if not math.isnan(doublings.value):
+            text += (
+                f". {row.first} is half way {doublings} doublings of training before "
+                f"{OTHER_NAME} (n = {doublings.n} {row.unit})"
+            )
+    known = [row for row in ahead if not math.isnan(row.doublings.value)]
     if known:
-        earlier = sum(value > 0 for value in known)
-        sure = sum(row.doublings.low > 0 for row in ahead)
+        earlier = sum(row.doublings.value > 0 for row in known)
+        most = max(row.doublings.n for row in known)
         text += (
             f". In {earlier} of {len(known)} pairs of an alignment score and a task the alignment "
-            f"score is half way first, surely (interval above 0) in {sure}"
+            f"score is half way first (n = {most} {known[0].unit} at most)"
+        )
+        sure = [row.doublings.low > 0 for row in known if not math.isnan(row.doublings.low)]
+        text += (
+            f", with an interval above 0 in {sum(sure)} of {len(sure)}"
+            if sure
+            else ", too few for intervals"
         )
     return text + "."
 
@@ -76,6 +88,13 @@ def _run_notes(found: Sequence[Curve], table: Sequence[Rise]) -> list[str]:
             )
         if len(own_runs) == 1:
             notes.append(f"{encoder}: one run, so that its times have no interval")
+        ends = {curve.run: float(curve.steps[-1]) for curve in found if curve.encoder == encoder}
+        if len(set(ends.values())) > 1:
+            told = ", ".join(f"{end:,.0f}" for end in sorted(set(ends.values())))
+            notes.append(
+                f"{encoder}: its runs end at different steps ({told}), so that ends, rises and "
+                "times to half are of different lengths of training"
+            )
     unknown = {curve.encoder for curve in found if math.isnan(curve.hours_per_step)}
     if unknown:
         notes.append(f"hours of audio are not known of {', '.join(sorted(unknown))}")
@@ -100,7 +119,10 @@ def _charts(
     colours = encoder_colours(gathered)
     families = gathered.encoders["family"].fillna("").astype(str).to_dict()
     drawn, left = trajectories(found, colours, families)
-    about = "Mean over runs of an encoder; the band is the range of its runs."
+    about = (
+        "Mean over runs of an encoder at the steps that they share; the band is the range of its "
+        "runs."
+    )
     legend(drawn)
     items: list[Chart | Grid] = [
         Chart("emergence_steps", drawn, f"Scores over training steps. {about}")
@@ -112,7 +134,10 @@ def _charts(
     parts, hidden = components(found, families)
     if parts is not None:
         legend(parts)
-        caption = "Targets of each score, at their own best layer; primary targets are solid."
+        caption = (
+            "Targets of each score, at their own best layer: means over runs at the steps that "
+            "they share; primary targets are solid."
+        )
         items.append(Chart("emergence_targets", parts, caption))
     marks, unseen = halves(table, colours, families)
     caption = (
@@ -164,7 +189,8 @@ def _leads(table: Sequence[Lead]) -> Grid:
         {
             "first": row.first,
             "second": row.second,
-            "runs": str(row.doublings.n),
+            "n": str(row.doublings.n),
+            "of": row.unit,
             "doublings": str(row.doublings),
             "shift (share of the run)": str(row.shift),
         }
@@ -173,6 +199,8 @@ def _leads(table: Sequence[Lead]) -> Grid:
     caption = (
         "Does the first lead the second? Doublings: log2 of the second time to half by the first. "
         "Shift: by how much of the run the second curve is late where both fit best. Positive: "
-        "the first leads. Means over runs with Student's interval."
+        "the first leads. Means over runs of one encoder, or over encoders (of each the mean over "
+        "its runs), with Student's interval from three on; none is adjusted for the number of "
+        "pairs."
     )
     return Grid("emergence_leads_table", pd.DataFrame(lines), caption)

@@ -21,6 +21,7 @@ from reporting.comparison.drawing import (
     translucent,
 )
 from reporting.comparison.estimates import Estimate, number_text
+from reporting.comparison.leads import Lead
 from reporting.comparison.rises import (
     OTHER_NAME,
     PRIMARY_NAME,
@@ -29,7 +30,6 @@ from reporting.comparison.rises import (
     TARGET,
     TASK,
     Curve,
-    Lead,
     Rise,
 )
 from reporting.comparison.wide import NON_PRIMARY, PRIMARY
@@ -129,9 +129,7 @@ def _draw_runs(
 ) -> None:
     """The mean over runs at the steps they share, in their range; else every run alone."""
     first = runs[0]
-    steps = first.steps
-    for curve in runs[1:]:
-        steps = np.intersect1d(steps, curve.steps)
+    steps = _shared_steps(runs)
     if len(steps) < 2:
         for curve in runs:
             _draw_runs(figure, [curve], axis, colours, families, where, named)
@@ -157,6 +155,13 @@ def _draw_runs(
         marker={"size": 6}, hovertext=texts, hoverinfo="text", meta=meta,
         name=first.encoder if named else "", **where,
     )  # fmt: skip
+
+
+def _shared_steps(runs: Sequence[Curve]) -> np.ndarray:
+    steps = runs[0].steps
+    for curve in runs[1:]:
+        steps = np.intersect1d(steps, curve.steps)
+    return steps
 
 
 def _owners(names: Sequence[str], families: Mapping[str, str]) -> dict[str, object]:
@@ -205,20 +210,23 @@ def _draw_target(
     named: bool,
 ) -> None:
     first = runs[0]
-    same = [curve for curve in runs if np.array_equal(curve.steps, first.steps)]
-    mean = np.mean([curve.values for curve in same], axis=0)
+    steps = _shared_steps(runs)
+    if len(steps) < 2:
+        runs, steps = runs[:1], first.steps
+    mean = np.mean([curve.values[np.isin(curve.steps, steps)] for curve in runs], axis=0)
+    note = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
     region = (
         PRIMARY_NAME
         if first.part in PRIMARY
         else (OTHER_NAME if first.part in NON_PRIMARY else "between")
     )
     figure.add_scatter(
-        x=axis.places(first.steps),
+        x=axis.places(steps),
         y=mean.tolist(),
         mode="lines+markers",
         line={"color": colour, "width": 2.4, "dash": DASHES[region == PRIMARY_NAME]},
         marker={"size": 5},
-        hovertext=[f"{first.part} ({region}): {value:.3f}" for value in mean],
+        hovertext=[f"{first.part} ({region}{note}): {value:.3f}" for value in mean],
         hoverinfo="text",
         name=first.part if named else "",
         meta=_owners([curve.name for curve in runs], families),

@@ -15,7 +15,7 @@ from numpy import ndarray
 from reporting.comparison.downstream_scores import downstream, global_scores
 from reporting.comparison.estimates import Estimate, geometric_mean, mean_estimate
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.timing import best_shift, emergence, lead
+from reporting.comparison.timing import emergence
 from reporting.comparison.wide import (
     NON_PRIMARY,
     PRIMARY,
@@ -239,52 +239,3 @@ def _rise(group: Sequence[Curve]) -> Rise:
         first.ceiling,
         len(group),
     )
-
-
-@dataclass(frozen=True)
-class Lead:
-    """How much earlier one score rises than another, over runs.
-
-    Attributes
-    ----------
-    doublings : Estimate
-        ``log2`` of the second time to half by the first: positive where the first leads.
-    shift : Estimate
-        The shift at which the second curve fits the first best, in shares of the run: positive
-        where the second is late.
-    """
-
-    first: str
-    second: str
-    doublings: Estimate
-    shift: Estimate
-
-
-def leads(found: Sequence[Curve], first: str = SCORE, second: str = TASK) -> list[Lead]:
-    """Every curve of the one kind with every curve of the other, over all runs that have both.
-
-    Regions are paired within their score: primary first, non-primary second.
-    """
-    by_run: dict[str, list[Curve]] = {}
-    for curve in found:
-        by_run.setdefault(curve.run, []).append(curve)
-    pairs: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for made in by_run.values():
-        for a in (c for c in made if c.kind == first and c.part != OTHER_NAME):
-            for b in (c for c in made if c.kind == second and c.part != PRIMARY_NAME):
-                if second != REGION or a.score == b.score:
-                    pairs.setdefault((a.label, b.label), []).append(_lead(a, b))
-    return [
-        Lead(*key, *(mean_estimate(np.array(x)) for x in zip(*values, strict=True)))
-        for key, values in pairs.items()
-    ]
-
-
-def _lead(a: Curve, b: Curve) -> tuple[float, float]:
-    steps = np.intersect1d(a.steps, b.steps)
-    if len(steps) < FEWEST:
-        return math.nan, math.nan
-    x, y = a.values[np.isin(a.steps, steps)], b.values[np.isin(b.steps, steps)]
-    both = emergence(np.stack([x, y]), steps)
-    doublings = lead(*(both.half - steps[0]).tolist())
-    return doublings, best_shift(x, y, steps) / float(steps[-1] - steps[0])

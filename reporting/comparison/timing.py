@@ -11,6 +11,8 @@ from numpy import ndarray
 
 HALF = 0.5
 SHIFTS = 81
+AS_GOOD = 1e-9
+"""Correlations this close are the same but for rounding."""
 OVERLAP = 0.5
 """Share of the axis that two shifted curves have to have in common."""
 
@@ -100,8 +102,9 @@ def best_shift(
     """The shift d at which ``first(t)`` and ``second(t + d)`` correlate best.
 
     Positive where the second curve is late, so that the first leads; in units of the axis. Curves
-    are put onto an even axis by straight lines; shifts leave at least half of it in common; a
-    parabola through the best and its two neighbours gives what lies between.
+    are put onto an even axis by straight lines; shifts leave at least half of it in common; of
+    several that are as good, as of straight lines, the nearest to 0 is taken; a parabola through
+    the best and its two neighbours gives what lies between.
 
     NaN where a curve does not vary.
     """
@@ -113,7 +116,8 @@ def best_shift(
     r = _shifted_correlations(a, b, shifts)
     if np.isnan(r).all():
         return math.nan
-    best = int(np.nanargmax(r))
+    as_good = np.nan_to_num(r, nan=-np.inf) >= np.nanmax(r) - AS_GOOD
+    best = int(np.where(as_good, np.abs(shifts), len(shifts)).argmin())
     return float((shifts[best] + _vertex(r, best)) * (even[1] - even[0]))
 
 

@@ -12,10 +12,11 @@ from reporting.comparison.correlations import Method, correlate, without_each_fa
 from reporting.comparison.depths import depths, peak_difference
 from reporting.comparison.estimates import Estimate, geometric_mean
 from reporting.comparison.groups import difference
+from reporting.comparison.leads import leads
 from reporting.comparison.matrices import correlation_matrix
 from reporting.comparison.ordering import order_accuracy, regret
 from reporting.comparison.rankings import concordance
-from reporting.comparison.rises import curves, leads, rises
+from reporting.comparison.rises import curves, rises
 from reporting.comparison.timing import time_to
 from reporting.comparison.usefulness import ALL, associations, pairing
 from tests.reporting.comparison import tables

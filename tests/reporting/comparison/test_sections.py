@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,19 @@ import pytest
 from reporting.comparison import better, depth, drivers, emergence, shortcut
 from reporting.comparison.depths import agreement, depths, family_of, peak_difference, peak_table
 from reporting.comparison.downstream_scores import downstream, global_scores
+from reporting.comparison.emergence_figures import components
 from reporting.comparison.factors import factors, known_fields
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.rises import REGION, TASK, curves, leads, rises, seeds
+from reporting.comparison.leads import leads
+from reporting.comparison.rises import (
+    REGION,
+    TARGET,
+    TASK,
+    Curve,
+    curves,
+    rises,
+    seeds,
+)
 from reporting.comparison.section import Chart, Grid, Section
 from reporting.comparison.shortcuts import costs, over_checkpoints, over_models, told_from
 from reporting.comparison.usefulness import ABOVE, ALL, associations, pairing, partials
@@ -281,6 +292,41 @@ def test_planted_times_and_leads_are_found(run: Gathered) -> None:
     assert ahead[f"{tables.BRAIN} r2", "made"].value == pytest.approx(1, abs=0.25)
     regions = leads(made, REGION, REGION)
     assert [row.doublings.value for row in regions] == [pytest.approx(2, abs=0.1)]
+
+
+def curve(run: str, encoder: str, kind: str, half: float, end: int = 960) -> Curve:
+    steps = np.array([0.0, 10, 20, 40, 80, 160, 320, end])
+    values = tables.rising(half, steps)
+    return Curve(run, encoder, run, kind, kind, "", steps, values, math.nan)
+
+
+def test_runs_of_several_encoders_are_not_units_of_one_kind() -> None:
+    """Five seeds of one encoder that leads, and two encoders that do not, of one run each."""
+    made = []
+    for k, (encoder, later) in enumerate([("a", 4.0)] * 5 + [("b", 1.0), ("c", 0.5)]):
+        made.append(curve(str(k), encoder, "score", 20))
+        made.append(curve(str(k), encoder, TASK, 20 * later))
+    (found,) = leads(made)
+    assert (found.unit, found.doublings.n) == ("encoders", 3)
+    assert found.doublings.value == pytest.approx((2 + 0 - 1) / 3, abs=0.05)
+    assert found.doublings.low < 0
+    (alone,) = leads([c for c in made if c.encoder == "a"])
+    assert (alone.unit, alone.doublings.n) == ("runs", 5)
+    (two,) = leads([c for c in made if c.encoder != "a"])
+    assert math.isnan(two.doublings.low)
+    assert two.doublings.value == pytest.approx(-0.5, abs=0.05)
+
+
+def test_seeds_of_other_steps_are_averaged_where_they_meet() -> None:
+    steps = np.array([0.0, 20, 320])
+    short = replace(curve("1", "a", TARGET, 20), steps=steps, values=np.array([0.3, 0.5, 0.7]))
+    long = curve("0", "a", TARGET, 20)
+    figure, _ = components([long, short], {})
+    assert figure is not None
+    whole = np.interp(steps, long.steps, long.values)
+    assert list(figure.data[0].y) == pytest.approx(((whole + short.values) / 2).tolist())
+    notes = emergence._run_notes([long, short], [])
+    assert any("end at different steps (320, 960)" in note for note in notes)
 
 
 def test_a_wide_interval_does_not_crowd_out_the_times() -> None:

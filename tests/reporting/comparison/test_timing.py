@@ -72,6 +72,13 @@ def test_planted_shifts_are_found(shift: int) -> None:
     assert best_shift(second, first, times) == pytest.approx(-shift, abs=2)
 
 
+def test_straight_curves_fit_best_where_they_are() -> None:
+    """They correlate at 1 at every shift."""
+    assert best_shift(STEPS, 3 * STEPS + 1, STEPS) == pytest.approx(0, abs=1e-6)
+    early = np.clip(STEPS, 0, 80)
+    assert best_shift(early, early, STEPS) == pytest.approx(0, abs=1e-6)
+
+
 def test_flat_curves_have_no_shift_and_bad_times_are_errors() -> None:
     flat = np.ones(7)
     assert math.isnan(best_shift(flat, STEPS, STEPS))

@@ -21,8 +21,10 @@ from reporting.comparison.depths import (
 from reporting.comparison.drawing import (
     dots,
     encoder_colours,
+    encoder_symbols,
     finish,
     heat_map,
+    key,
     panels,
     place,
     room,
@@ -36,6 +38,8 @@ from reporting.tables import p_text
 
 QUESTION = "Which layer, which metric?"
 MOST_PANELS, MOST_LINES, MOST_ROWS, MOST_ABREAST = 6, 40, 30, 30
+MOST_KEYED = 24
+"""Encoders whose lines have marks and, in the PNG, a key."""
 COLOURS = {"rank-based": OKABE_ITO[0], "dependence": OKABE_ITO[1], "regression": OKABE_ITO[2]}
 
 
@@ -88,21 +92,25 @@ def _answer(
 
 
 def _profiles(gathered: Gathered, found: Depths) -> Chart:
-    colours = encoder_colours(gathered)
+    looks = encoder_colours(gathered), encoder_symbols(gathered)
     families = gathered.encoders["family"].fillna("").astype(str).to_dict()
     shown = list(found.peaks.columns)[:MOST_PANELS]
-    figure = panels(shown)
+    figure, keyed = panels(shown), set[str]()
+    drawn = found.profiles[found.profiles["score"].isin(shown)]["name"].nunique()
     for number, score in enumerate(shown):
         where = place(number, len(shown))
         rows = found.profiles[found.profiles["score"] == score]
         groups = list(rows.groupby("name", sort=False))
         for name, own in groups[:MOST_LINES]:
+            colour, symbol = (look.get(str(name)) for look in looks)
             figure.add_scatter(
                 x=own["depth"].tolist(),
                 y=own["value"].tolist(),
-                mode="lines+markers" if len(groups) < 6 else "lines",
-                line={"color": colours.get(str(name), GREY), "width": 1.6},
-                opacity=0.9 if len(groups) < 12 else 0.45,
+                mode="lines+markers" if drawn <= MOST_KEYED else "lines",
+                line={"color": colour or GREY, "width": 1.6},
+                marker={"symbol": symbol or "circle", "size": 6},
+                name="" if name in keyed or drawn > MOST_KEYED else str(name),
+                opacity=0.9 if len(groups) < 12 else 0.6,
                 hovertext=[
                     f"{name}, {layer}: {v:.3f}"
                     for layer, v in zip(own["layer"], own["value"], strict=True)
@@ -111,9 +119,11 @@ def _profiles(gathered: Gathered, found: Depths) -> Chart:
                 meta={"encoder": str(name), "family": families.get(str(name), "")},
                 **where,
             )
+            keyed.add(str(name))
         if len(groups) > 2:
             _draw_mean(figure, rows, where)
         figure.update_xaxes(title={"text": "relative depth", "standoff": 6}, **where)
+    key(figure)
     caption = (
         "Every encoder from its first (0) to its last layer (1), mean over targets; the dark line "
         f"is the mean over encoders with Student's interval. At most {MOST_LINES} lines a panel."

@@ -116,6 +116,11 @@ def legend(figure: go.Figure) -> None:
     figure.update_layout(showlegend=bool(names), legend=above, height=height, margin={"t": top})
 
 
+def key(figure: go.Figure) -> None:
+    """A legend of the PNG alone; on the page the pointer says which line is which."""
+    figure.update_layout(legend={"orientation": "h"}, meta={"key": True})
+
+
 def room(figure: go.Figure, estimates: Iterable[Estimate], mark: float) -> None:
     """An x axis that holds a mark and all intervals, with room at both ends."""
     known = [end for x in estimates for end in (x.value, x.low, x.high) if not math.isnan(end)]

@@ -61,6 +61,13 @@ def colours_of(marker: Mapping[str, Any], n: int, default: Any) -> list[Any]:
     return [default if colour is None else rgba(colour) for colour in each(said, n)]
 
 
+def mark_of(marker: Mapping[str, Any]) -> dict[str, Any]:
+    """The mark of a line in a legend, that of its first point."""
+    name = str(single(marker.get("symbol")) or "circle")
+    shape = MARKERS.get(name.removesuffix("-dot").removesuffix("-open"), "o")
+    return {"marker": shape, "ms": 5, **({"mfc": "none"} if "-open" in name else {})}
+
+
 def shades(trace: Mapping[str, Any]) -> LinearSegmentedColormap:
     said = trace.get("colorscale") or "Cividis"
     stops = get_colorscale(said) if isinstance(said, str) else said

@@ -16,6 +16,7 @@ from reporting.comparison.inks import (
     SMALL,
     colours_of,
     each,
+    mark_of,
     numbers,
     rgba,
     shades,
@@ -75,7 +76,11 @@ class Place:
         if "lines" in mode:
             style = DASHES.get(str(line.get("dash")), "-")
             width = float(line.get("width", 2)) * POINT
-            self.axes.plot(x, y, color=colour, lw=width, ls=style, alpha=alpha, label=label)
+            look: dict[str, Any] = {"color": colour, "lw": width, "ls": style, "alpha": alpha}
+            self.axes.plot(x, y, **look)
+            if label:  # what stands in the legend has the mark too
+                look |= mark_of(marker) if "markers" in mode else {}
+                self.axes.plot([], [], label=label, **look)
             label = None
         if "markers" in mode:
             self._markers(x, y, marker, colour, alpha, label)

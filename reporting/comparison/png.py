@@ -50,7 +50,8 @@ def write_png(content: Mapping[str, Any], path: Path) -> None:
         _where(places, shape).shape(shape) if places else None
     for note in layout.get("annotations") or []:
         _annotate(figure, places, note, layout)
-    if layout.get("showlegend") and (layout.get("legend") or {}).get("orientation") == "h":
+    wanted = layout.get("showlegend") or (layout.get("meta") or {}).get("key")
+    if wanted and (layout.get("legend") or {}).get("orientation") == "h":
         _legend(figure, places.values())
     # Asked for "tight", savefig would draw everything once more.
     box = figure.get_tightbbox().padded(0.12)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from plotly.subplots import make_subplots
 
-from reporting.comparison import coverage
+from reporting.comparison import coverage, depth
 from reporting.comparison.belonging import Owners
 from reporting.comparison.colours import COLOURS, SYMBOLS, colour_of, symbol_of
 from reporting.comparison.drawing import finish, legend, log_axis, panels
@@ -24,6 +24,8 @@ from reporting.comparison.inks import rgba, words
 from reporting.comparison.plain import plain, plain_figure
 from reporting.comparison.png import write_png
 from reporting.comparison.scales import Scale
+from reporting.comparison.section import Chart
+from tests.reporting.comparison import tables
 from tests.reporting.comparison.made import row, training, write
 
 
@@ -185,6 +187,28 @@ def test_a_legend_stands_once_above_all_panels(
     titles = [text.get_window_extent().y1 for text in made.texts]
     assert low > max(titles)
     assert "\n" in made.texts[0].get_text()
+
+
+def test_every_line_of_depth_profiles_is_in_the_key_of_the_png(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **how: drawn.append(self))
+    chart = next(
+        item
+        for item in depth.section(tables.deep(9)).items
+        if isinstance(item, Chart) and item.key == "depth_profiles"
+    )
+    content = plain_figure(chart.figure)
+    assert not content["layout"]["showlegend"]
+    write_png(content, tmp_path / "a.png")
+    (made,) = drawn
+    (key,) = made.legends
+    pairs = zip(key.get_texts(), key.get_lines(), strict=True)
+    lines = {text.get_text(): line for text, line in pairs}
+    assert sorted(lines) == [f"model {k:02}" for k in range(9)]
+    looks = {(line.get_color(), line.get_marker()) for line in lines.values()}
+    assert len(looks) == 9
 
 
 def test_a_logarithmic_axis_has_ticks_inside_its_range() -> None:

@@ -14,7 +14,7 @@ from reporting.comparison.estimates import LEVEL, Estimate, mean_estimate, short
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.ordering import order_accuracy, order_difference, regret
 from reporting.comparison.usefulness import Pairing
-from reporting.comparison.wide import alignment_heads, over_encoders
+from reporting.comparison.wide import alignment_heads, compared, over_encoders
 
 ALIGNMENT, TASK, TIME = "alignment", "another task", "training step"
 AMONG = 5
@@ -75,8 +75,11 @@ class Shortcut:
 
 
 def costs(gathered: Gathered) -> dict[str, float]:
-    """Mean seconds for one encoder of every benchmark."""
-    heads = gathered.heads
+    """Mean seconds of every benchmark for one of the encoders that are compared.
+
+    Floors are cheap and the steps of one run many, so that neither counts.
+    """
+    heads = gathered.heads[gathered.heads["name"].isin(compared(gathered).index)]
     texts = heads["benchmark"].astype(str)
     return {str(name): float(s) for name, s in heads.groupby(texts)["seconds"].mean().items()}
 

@@ -266,6 +266,17 @@ def test_the_best_score_is_told_from_others_or_not(noise: tuple[float, ...], tol
     assert told_from(found, "fmri/0 r2") == (told, 2)
 
 
+def test_costs_are_of_the_encoders_that_are_compared() -> None:
+    rows = [tables.row(f"m{i}", "fmri/made", "r2", 0.1, seconds=10.0 * i) for i in (1, 3)]
+    rows.append(tables.row("logmel", "fmri/made", "r2", 0.1, seconds=0.1))
+    rows += [
+        tables.row("run", "fmri/made", "r2", 0.1, step=step, seconds=seconds)
+        for step, seconds in ((0, 99.0), (10, 99.0), (20, 50.0))
+    ]
+    made = tables.gathered(rows, {"logmel": {"control": True}})
+    assert costs(made) == {"fmri/made": pytest.approx((10 + 30 + 50) / 3)}
+
+
 def test_checkpoints_are_ranked_within_each_run(run: Gathered) -> None:
     found, notes = over_checkpoints(run, costs(run))
     assert set(found) == {"run 0", "run 1", "run 2"}

@@ -183,7 +183,8 @@ def _of_reference(found: Downstream, whole: pd.DataFrame, floors: pd.DataFrame) 
     rows = found.rows[found.rows["benchmark"].isin(whole.columns)]
     frozen = _by_name(rows, frozen_score(rows))
     relative = _by_name(rows, relative_score(rows[rows["name"].isin(whole.index)]))
-    beside = ((floors - whole.mean()) / whole.std(ddof=1)).mean(axis=1)
+    # A task in which all are equal has no z, of encoders (relative_score) or floors.
+    beside = ((floors - whole.mean()) / whole.std(ddof=1).replace(0, math.nan)).mean(axis=1)
     text = f"mean of z over {whole.shape[1]} of 6 tasks ({_named(whole)})"
     return [
         Global(
@@ -220,5 +221,8 @@ def _plain_mean(found: Downstream, whole: pd.DataFrame, floors: pd.DataFrame) ->
         return Global("score above chance", text, values.loc[whole.index], beside)
     text = f"mean rank over {whole.shape[1]} tasks ({_named(whole)}), 0 the last and 1 the first"
     share = (whole.rank() - 1) / (len(whole) - 1)
-    beaten = [float((whole < floor).mean(axis=None)) for _, floor in floors.iterrows()]
-    return Global("mean rank", text, share.mean(axis=1), pd.Series(beaten, floors.index, float))
+    # As if a floor stood among the encoders: an equal of one of them has its rank.
+    below = [((whole < floor).sum() + (whole == floor).sum() / 2).mean() for _, floor in
+             floors.iterrows()]  # fmt: skip
+    beside = (pd.Series(below, floors.index, float) - 0.5) / (len(whole) - 1)
+    return Global("mean rank", text, share.mean(axis=1), beside)

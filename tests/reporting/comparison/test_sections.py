@@ -195,6 +195,21 @@ def test_without_chance_ranks_are_averaged() -> None:
     assert scores[0].values.tolist() == pytest.approx([0, 0.25, 0.5, 0.75, 1])
 
 
+def test_a_floor_that_equals_an_encoder_has_its_rank() -> None:
+    values = [0.1, 0.2, 0.2, 0.5, 0.7]
+    rows = [tables.row(f"m{i}", "probe/made", "knn_accuracy", v) for i, v in enumerate(values)]
+    floors = {"low": 0.05, "same": 0.2, "between": 0.6, "twin": 0.7}
+    rows += [tables.row(name, "probe/made", "knn_accuracy", v) for name, v in floors.items()]
+    made = tables.gathered(rows, {name: {"control": True} for name in floors})
+    names = [f"m{i}" for i in range(5)]
+    scores, _ = global_scores(downstream(made, [*names, *floors]), names, list(floors))
+    score = scores[0]
+    for name, value in floors.items():
+        for own, other in zip(score.values, values, strict=True):
+            assert np.sign(round(own - score.floors[name], 9)) == np.sign(round(other - value, 9))
+    assert score.above_floor == []
+
+
 def test_a_task_is_compared_by_the_metric_that_most_encoders_have() -> None:
     rows = [
         tables.row(f"m{i}", "probe/made", "linear_accuracy", 0.1 * i, chance=0) for i in range(4)

@@ -58,6 +58,7 @@ class ScheduledCheckpoint(Checkpoint):
         self.schedule = schedule
         self.keep = keep
         self.monitor = monitor
+        self._saved: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._check_monitor(trainer)
@@ -67,7 +68,9 @@ class ScheduledCheckpoint(Checkpoint):
                 draft.unlink()
         if trainer.global_step == 0:
             self._save(trainer)
-        elif trainer.is_global_zero:  # what a kill left undone
+            return
+        self._saved = trainer.global_step
+        if trainer.is_global_zero:  # what a kill left undone
             self._tidy(trainer)
 
     def on_train_batch_end(
@@ -78,9 +81,10 @@ class ScheduledCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        path = self.folder / name_of(trainer.global_step)
-        if path.exists() and trainer.global_step == getattr(self, "_saved", None):
+        # Where gradients accumulate, batches that only add to them end at the step before as well.
+        if trainer.global_step == self._saved:
             return
+        path = self.folder / name_of(trainer.global_step)
         draft = self.folder / f".{path.name}.tmp"
         try:
             trainer.save_checkpoint(draft, weights_only=False)

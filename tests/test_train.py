@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from callbacks.checkpoints import CheckpointSaveError
@@ -117,6 +119,40 @@ def test_killed_and_resumed_run_equals_the_uninterrupted_one(
     assert whole["PretrainingData"] == resumed["PretrainingData"]
     assert losses(finished) == losses(tmp_path)
     assert rows(finished) == rows(tmp_path)
+
+
+@pytest.mark.long
+def test_a_resumed_run_that_accumulates_gradients_keeps_its_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def go(folder: Path, *changes: str, kill: int | None = None) -> None:
+        config = composed(
+            folder, *TINY, "suite=none", "trainer.accumulate_grad_batches=3", "max_steps=4"
+        )
+        with monkeypatch.context() as patch:
+            if kill is not None:
+                patch.setattr(
+                    "train.Provenance.on_train_batch_start", killed_at(kill), raising=False
+                )
+            train(OmegaConf.merge(config, OmegaConf.from_dotlist(list(changes))))
+
+    def killed_at(batch: int) -> Callable[..., None]:
+        def check(self: pl.Callback, trainer: pl.Trainer, *rest: object) -> None:
+            if rest[-1] == batch:
+                raise InterruptedError("killed")
+
+        return check
+
+    go(tmp_path / "whole")
+    with pytest.raises(InterruptedError):
+        go(tmp_path / "killed", kill=8)
+    with pytest.raises(InterruptedError):  # in the middle of the batches of one step
+        go(tmp_path / "killed", "ckpt_path=last", kill=8)
+    checkpoint = read_checkpoint(tmp_path / "killed" / "checkpoints" / "step_00000002.ckpt")
+    assert checkpoint["PretrainingData"]["batches"] == 6
+    go(tmp_path / "killed", "ckpt_path=last")
+    resumed = weights(tmp_path / "killed", 4)
+    assert all(v.equal(resumed[name]) for name, v in weights(tmp_path / "whole", 4).items())
 
 
 @pytest.mark.long

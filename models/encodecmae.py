@@ -150,7 +150,8 @@ class EncodecMAE(pl.LightningModule):
         """Loss, and its parts: masked, visible, and per codebook on masked frames."""
         entropy = cross_entropy(logits.float().flatten(0, 2), codes.flatten(), reduction="none")
         entropy = entropy.view(codes.shape)
-        weighted = entropy @ self.target.weights
+        # no matrix product: autocast would take that in bfloat16
+        weighted = (entropy * self.target.weights).sum(-1)
         masked, visible = mask & valid, ~mask & valid
         parts = {
             "loss_masked": mean_where(weighted, masked),

@@ -69,6 +69,18 @@ def test_the_loss_is_its_double_loop(tiny: Build, masked_weight: float) -> None:
     assert loss.item() == pytest.approx(mixed.item())
 
 
+def test_the_loss_is_taken_in_full_precision_also_under_autocast(tiny: Build) -> None:
+    model = tiny()
+    _, codes, mask, valid = scene(model, [20, 13])
+    logits = 2 * torch.randn(*codes.shape, 12, generator=seeded())
+    full, parts = model.forward_loss(logits, codes, mask, valid)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, mixed_parts = model.forward_loss(logits, codes, mask, valid)
+    assert mixed.dtype == torch.float32
+    assert torch.equal(mixed, full)
+    assert all(torch.equal(mixed_parts[name], part) for name, part in parts.items())
+
+
 def test_nine_tenths_of_the_loss_are_masked_frames(tiny: Build) -> None:
     assert tiny().masked_weight == 0.9
 

@@ -44,7 +44,9 @@ def encode_in_chunks(
     chunks = -(-longest // chunk_frames)
     stride, span = chunk_frames * frontend.hop, frontend.samples(chunk_frames)
     needed = (chunks - 1) * stride + span
-    inside = torch.arange(audio.shape[1], device=audio.device) < lengths[:, None]
+    # Samples past the last frame are dropped: whether they are heard would depend on the batch.
+    covered = lengths.minimum(frontend.window + (count - 1) * frontend.hop)
+    inside = torch.arange(audio.shape[1], device=audio.device) < covered[:, None]
     audio = torch.nn.functional.pad(audio * inside, (0, max(0, needed - audio.shape[1])))
     pieces = audio[:, :needed].unfold(1, span, stride).flatten(0, 1)
 

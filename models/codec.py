@@ -119,8 +119,9 @@ class EncodecWeights(nn.Module):
     @torch.autocast("cpu", enabled=False)
     def features(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames dim"]:
         """Encoder output before the quantiser, 75 frames a second."""
-        # EnCodec pads its input by reflection, which needs more samples than one frame.
-        short = max(0, 4 * self.hop - audio.shape[1])
+        # EnCodec puts up to six frames, reflected, before the first one. Those that a shorter clip
+        # lacks come from zeros, as they do beside longer clips.
+        short = max(0, 8 * self.hop - audio.shape[1])
         frames = max(1, audio.shape[1] // self.hop)
         audio = nn.functional.pad(audio, (0, short))
         return self.encoder(audio[:, None]).transpose(1, 2)[:, :frames]

@@ -12,6 +12,7 @@ import torch
 from encodec import EncodecModel
 from torch import Tensor
 
+from models.chunks import encode_in_chunks
 from models.codec import URL, CodecWeightsError, EncodecWeights
 from models.encodecmae import EncodecMAE
 from models.frontend import EncodecFrontEnd
@@ -151,6 +152,24 @@ def test_frames_are_whole_hops_and_at_least_one(
     assert codec.codes(sound(samples)).shape == (2, frames, 8)
     assert frontend.frames(torch.tensor([samples])).tolist() == [frames]
     assert torch.equal(frontend(sound(samples)), 2 * codec.features(sound(samples)))
+
+
+@pytest.mark.long
+def test_a_short_clip_has_the_same_features_alone_and_in_a_batch(codec: EncodecWeights) -> None:
+    frontend = EncodecFrontEnd(codec)
+    lengths = torch.tensor([1, 300, 700, 1000, 1280, 2000, 2300, 5000])
+
+    def encode(audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        (values,), count = encode_in_chunks(lambda x, _: [frontend(x)], frontend, audio, lengths, 9)
+        return values, count
+
+    audio = sound(5000, len(lengths))
+    together, count = encode(audio, lengths)
+    for clip, length in enumerate(lengths.tolist()):
+        alone, frames = encode(audio[clip : clip + 1, :length], lengths[clip : clip + 1])
+        assert frames == count[clip]
+        got = together[clip, : int(frames)]
+        torch.testing.assert_close(got, alone[0], atol=1e-5, rtol=0)
 
 
 def test_frames_come_75_times_a_second(codec: EncodecWeights) -> None:

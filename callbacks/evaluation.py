@@ -110,11 +110,12 @@ class EvaluationCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begun = time.perf_counter()
-        if trainer.global_step == 0:
+        begun = trainer.global_step == 0 and 0 not in self.visited
+        if begun:
             self._examine_baselines(trainer, pl_module)
         if trainer.is_global_zero:
             self._rewrite_rows()
-        if trainer.global_step == 0:
+        if begun:
             self._visit(trainer, pl_module)
         elif self.headlines:
             _offer(trainer, {}, self.headlines[max(self.headlines)])

@@ -177,6 +177,19 @@ def test_state_comes_back_through_a_safe_checkpoint(tmp_path: Path) -> None:
         assert (tmp_path / "two" / name).read_text() == (tmp_path / "one" / name).read_text()
 
 
+def test_a_run_that_goes_on_from_step_0_examines_nothing_twice(tmp_path: Path) -> None:
+    changes = {"baselines": {"other": ToyEncoder(2.0, "other")}}
+    first, module = callback(tmp_path, **changes), Restless()
+    first.on_train_start(trainer(), module)  # type: ignore[arg-type]
+    rows = (tmp_path / "baselines.jsonl").read_text()
+    resumed, run = callback(tmp_path, **changes), trainer()
+    resumed.load_state_dict(first.state_dict())
+    resumed.on_train_start(run, module)  # type: ignore[arg-type]
+    assert (tmp_path / "baselines.jsonl").read_text() == rows
+    assert resumed.baseline_scores == first.baseline_scores
+    assert set(run.callback_metrics) == set(resumed.headlines[0])
+
+
 def test_rows_later_than_the_checkpoint_are_taken_off_the_disk(tmp_path: Path) -> None:
     first, module = callback(tmp_path), Restless()
     first.on_train_start(trainer(), module)  # type: ignore[arg-type]

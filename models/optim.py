@@ -62,8 +62,8 @@ def build_optimiser(
 
 def learning_rate(settings: Optimisation, step: int, steps: int) -> float:
     """Factor on the peak learning rate at ``step`` of ``steps``."""
-    warmup = max(1, round(settings.warmup_share * steps))
-    if step < warmup and settings.warmup_share > 0:
+    warmup = max(1, round(settings.warmup_share * steps)) if settings.warmup_share > 0 else 0
+    if step < warmup:
         return (step + 1) / warmup
     if settings.schedule == "constant":
         return 1.0

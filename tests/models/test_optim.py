@@ -45,6 +45,12 @@ def test_the_rate_rises_to_its_peak_and_falls_as_a_cosine_to_its_final_share() -
     assert learning_rate(Optimisation(final_share=0.25), 100, 100) == pytest.approx(0.25)
 
 
+def test_a_cosine_without_warm_up_begins_at_its_peak() -> None:
+    taken = rates(Optimisation(lr=2.0, warmup_share=0.0), 10)
+    expected = [0.1 + 0.9 * (1 + math.cos(math.pi * step / 10)) / 2 for step in range(10)]
+    assert taken == pytest.approx([2 * factor for factor in expected])
+
+
 def test_the_rate_stays_at_its_end_past_the_last_step() -> None:
     assert learning_rate(Optimisation(), 500, 100) == pytest.approx(0.1)
 

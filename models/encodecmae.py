@@ -20,7 +20,7 @@ from models.chunks import encode_in_chunks
 from models.encoder import Frames
 from models.frontend import FrontEnd
 from models.masking import gap_mask
-from models.optim import Optimisation, build_optimiser
+from models.optim import Optimisation, build_optimiser, take_settings
 from models.targets import Target
 from models.transformer import SinusoidalPositions, Transformer, initialise
 
@@ -186,6 +186,13 @@ class EncodecMAE(pl.LightningModule):
         """Fetch or fit what is frozen: the codec's weights, the k-means codes."""
         self.frontend.prepare()
         self.target.prepare(self.trainer.datamodule.sample_batches(FIT_BATCHES))  # type: ignore[attr-defined]
+
+    def on_train_start(self) -> None:
+        """Go on by the settings of this run, where the checkpoint was saved with others."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        fresh, _ = build_optimiser(self, self.optimisation, steps)
+        (restored,), (config,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
+        take_settings(restored, config.scheduler, fresh)  # type: ignore[arg-type]
 
     def _generator(self, *numbers: int) -> torch.Generator:
         """A generator that depends on these numbers alone, so that a resumed run draws alike."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
-from torch.optim import AdamW
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
@@ -43,21 +43,41 @@ class Optimisation:
 def build_optimiser(
     module: nn.Module, settings: Optimisation, steps: int
 ) -> tuple[AdamW, LambdaLR]:
-    """AdamW over the trainable parameters of ``module`` and its schedule over ``steps`` steps."""
+    """AdamW over the trainable parameters of ``module`` and its schedule over ``steps`` steps.
+
+    Matrices are one group, norms, biases and scalars the other, also where both decay alike: a run
+    can go on with another ``decay_all``.
+    """
     trainable = [p for p in module.parameters() if p.requires_grad]
-    matrices = [p for p in trainable if p.ndim > 1 or settings.decay_all]
-    others = [p for p in trainable if not (p.ndim > 1 or settings.decay_all)]
-    groups = [
-        {"params": matrices, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    decay = settings.weight_decay
     optimiser = AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {"params": [p for p in trainable if p.ndim > 1], "weight_decay": decay},
+            {
+                "params": [p for p in trainable if p.ndim <= 1],
+                "weight_decay": decay if settings.decay_all else 0.0,
+            },
+        ],
         lr=settings.lr,
         betas=(settings.betas[0], settings.betas[1]),
         eps=settings.eps,
     )
     return optimiser, LambdaLR(optimiser, lambda step: learning_rate(settings, step, steps))
+
+
+def take_settings(optimiser: Optimizer, schedule: LambdaLR, fresh: Optimizer) -> None:
+    """Give a restored optimiser and its schedule the settings of ``fresh``; its moments stay.
+
+    The rate becomes that of the schedule at the step reached; with equal settings nothing changes.
+    """
+    for group, own in zip(optimiser.param_groups, fresh.param_groups, strict=True):
+        group.update({key: own[key] for key in ("initial_lr", "betas", "eps", "weight_decay")})
+    schedule.base_lrs = [group["initial_lr"] for group in optimiser.param_groups]
+    factors = [factor(schedule.last_epoch) for factor in schedule.lr_lambdas]
+    rates = [base * factor for base, factor in zip(schedule.base_lrs, factors, strict=True)]
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+        group["lr"] = rate
+    schedule._last_lr = rates
 
 
 def learning_rate(settings: Optimisation, step: int, steps: int) -> float:

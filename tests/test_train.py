@@ -156,6 +156,20 @@ def test_a_resumed_run_that_accumulates_gradients_keeps_its_checkpoints(
 
 
 @pytest.mark.long
+def test_a_resumed_run_follows_its_own_settings(finished: Path, tmp_path: Path) -> None:
+    middle = finished / "checkpoints" / "step_00000004.ckpt"
+    changes = ["lr=0.01", "weight_decay=0.2", "schedule=constant", "decay_all=true"]
+    settings = [f"model.optimisation.{change}" for change in changes]
+    train(
+        composed(tmp_path, *TINY, "suite=none", f"ckpt_path='{middle}'", "max_steps=8", *settings)
+    )
+    last = read_checkpoint(tmp_path / "checkpoints" / "last.ckpt")
+    assert last["global_step"] == 8
+    groups = last["optimizer_states"][0]["param_groups"]
+    assert [(group["lr"], group["weight_decay"]) for group in groups] == [(0.01, 0.2)] * 2
+
+
+@pytest.mark.long
 def test_evaluation_leaves_the_weights_bit_identical(finished: Path, tmp_path: Path) -> None:
     train(composed(tmp_path, *TINY, "suite=none"))
     assert not (tmp_path / "scores.jsonl").read_text()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.optim import Optimisation, build_optimiser, learning_rate
+from models.optim import Optimisation, build_optimiser, learning_rate, take_settings
 from models.transformer import SinusoidalPositions
 
 
@@ -70,6 +70,32 @@ def test_a_run_of_a_few_steps_has_a_rate(steps: int) -> None:
     assert all(0 < rate <= 1 for rate in rates(Optimisation(lr=1.0), steps))
 
 
+def test_a_restored_optimiser_takes_new_settings_and_keeps_its_moments() -> None:
+    module = Mixed()
+    optimiser, schedule = build_optimiser(module, Optimisation(lr=1.0, warmup_share=0.1), 100)
+    for _ in range(30):
+        optimiser.zero_grad()
+        module.linear(torch.ones(3)).sum().backward()
+        optimiser.step()
+        schedule.step()
+    moment = optimiser.state[module.linear.weight]["exp_avg"].clone()
+    settings = Optimisation(
+        lr=2.0, betas=(0.8, 0.9), weight_decay=0.5, warmup_share=0.2, decay_all=True
+    )
+    other, moved = build_optimiser(module, settings, 200)
+    other.load_state_dict(optimiser.state_dict())
+    moved.load_state_dict(schedule.state_dict())
+    take_settings(other, moved, build_optimiser(module, settings, 200)[0])
+    assert [group["weight_decay"] for group in other.param_groups] == [0.5, 0.5]
+    assert all(group["betas"] == (0.8, 0.9) for group in other.param_groups)
+    for step in range(30, 33):
+        expected = 2.0 * learning_rate(settings, step, 200)
+        assert [group["lr"] for group in other.param_groups] == [expected, expected]
+        other.step()
+        moved.step()
+    assert torch.equal(optimiser.state[module.linear.weight]["exp_avg"], moment)
+
+
 def test_norms_biases_and_scalars_are_not_decayed() -> None:
     module = Mixed()
     optimiser, _ = build_optimiser(module, Optimisation(weight_decay=0.05), 10)
@@ -88,9 +114,8 @@ def test_norms_biases_and_scalars_are_not_decayed() -> None:
 def test_decay_all_decays_every_trainable_parameter() -> None:
     module = Mixed()
     optimiser, _ = build_optimiser(module, Optimisation(decay_all=True), 10)
-    (group,) = optimiser.param_groups
-    assert group["weight_decay"] == 0.05
-    assert len(group["params"]) == 5
+    assert [group["weight_decay"] for group in optimiser.param_groups] == [0.05, 0.05]
+    assert [len(group["params"]) for group in optimiser.param_groups] == [1, 4]
 
 
 def test_the_published_settings_are_the_defaults() -> None:

@@ -220,13 +220,14 @@ class EncodecMAE(pl.LightningModule):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
         self.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients))
+        self.log("train/lr", optimizer.param_groups[0]["lr"])
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         steps = int(self.trainer.estimated_stepping_batches)
         optimiser, schedule = build_optimiser(self, self.optimisation, steps)
         return {
             "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "train/lr"},
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
     # ---- the Encoder contract ----------------------------------------------------------------

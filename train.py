@@ -40,6 +40,8 @@ def train(cfg: DictConfig) -> pl.Trainer:
         if cfg.ckpt_path == "last":
             run_id = content["entrain"]["run_id"]
         log.info("going on from %s, step %d", checkpoint, content["global_step"])
+        if 0 <= cfg.max_steps <= content["global_step"]:
+            log.warning("nothing is left to train: give more than max_steps=%d", cfg.max_steps)
         del content
 
     data = build(cfg.data)

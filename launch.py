@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
+import operator
 import os
 import re
 import sys
@@ -86,10 +87,11 @@ def _parted(override: str) -> tuple[str, str, str]:
 
 
 def register_resolvers() -> None:
-    """Make ``${run_folder:…}`` and the folders of sweeps known to the configs."""
+    """Make ``${run_folder:…}``, the folders of sweeps and products known to the configs."""
     OmegaConf.register_new_resolver("run_folder", run_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
+    OmegaConf.register_new_resolver("product", operator.mul, replace=True)
 
 
 def launch(main: Callable[[], None]) -> None:

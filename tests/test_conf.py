@@ -332,6 +332,12 @@ def test_trainers_end_at_max_steps(name: str, tmp_path: Path) -> None:
         assert trainer.accelerator.__class__.__name__ == "CPUAccelerator"
 
 
+def test_validation_comes_with_the_schedule_where_gradients_accumulate(tmp_path: Path) -> None:
+    cfg = config(tmp_path, "trainer.accumulate_grad_batches=4", "schedule.every=50")
+    assert cfg.trainer.val_check_interval == 200  # batches
+    assert config(tmp_path, "schedule.every=50").trainer.val_check_interval == 50
+
+
 @pytest.mark.parametrize("name", options("logger"))
 def test_loggers_write_into_the_run(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -149,7 +149,7 @@ def test_the_report_needs_no_network_and_names_what_failed(
 def test_the_png_cuts_off_no_title_and_no_number(run: pd.DataFrame, tmp_path: Path) -> None:
     names = {name: f"eeg/{name}_of_many_words_in_its_name" for name in run["benchmark"].unique()}
     small = run.assign(benchmark=run["benchmark"].map(names), value=run["value"] / 1000 - 0.005)
-    figures.trajectory_png(small, tmp_path / "trajectory.png")
+    figures.write_report(small, tmp_path, "A")
     pixels = imread(tmp_path / "trajectory.png")[..., :3]
     edges = [pixels[:5], pixels[-5:], pixels[:, :5], pixels[:, -5:]]
     assert all((edge == 1).all() for edge in edges)

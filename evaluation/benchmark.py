@@ -140,5 +140,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError as error:
             if number == len(lines) - 1:
                 break
-            raise ValueError(f"{path} line {number + 1} is not JSON: {error}") from error
+            raise ValueError(
+                f"{path} line {number + 1} is not JSON ({error}): a run that was killed tears its "
+                "last line only; mend or remove this one"
+            ) from error
     return rows

@@ -92,7 +92,10 @@ def _read_lines(path: Path) -> list[Row]:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
             if number < len(lines):
-                raise ValueError(f"{path} line {number} is not JSON: {error}") from error
+                raise ValueError(
+                    f"{path} line {number} is not JSON ({error}): a run that was killed tears its "
+                    "last line only; mend or remove this one"
+                ) from error
     return rows
 
 

@@ -90,9 +90,18 @@ def examine(cfg: DictConfig) -> Examined:
     print_tasks(table, score_table(controls.scores))
     write_profiles(table, folder / "figures")
     _log(cfg, result)
-    log.info("scores are in %s", folder / "scores.jsonl")
+    _say_where(folder, bool(kept or result.scores), bool(failed))
     new = {row.benchmark for row in result.scores}
     return Examined(sorted(new), sorted(skipped), failed)
+
+
+def _say_where(folder: Path, scored: bool, failed: bool) -> None:
+    if scored:
+        log.info("scores are in %s", folder / "scores.jsonl")
+    elif failed:
+        log.info("nothing was scored: the reasons are in %s", folder / "failures.jsonl")
+    else:
+        log.warning("nothing was scored: choose with benchmark=[…] or suite=…, see list=benchmarks")
 
 
 def check(cfg: DictConfig) -> None:

@@ -287,9 +287,22 @@ def test_labelled_clips_of_ones_own_are_scored(
     assert {row.n for row in rows if not row.target} == {20}
 
 
-def test_a_manifest_that_is_not_given_is_asked_for(tmp_path: Path) -> None:
+def test_a_manifest_that_is_not_given_is_asked_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     only = ["benchmark=[probe/manifest]", f"output_dir='{tmp_path}'", "device=cpu", "name=test"]
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit), caplog.at_level("INFO"):
         probe(composed(tmp_path, *only, config="probe"))
     (failure,) = failures(tmp_path)
     assert failure["error"].startswith("manifest is not set: give manifest=FILE.csv")
+    assert "scores are in" not in caplog.text
+    assert f"the reasons are in {tmp_path}/failures.jsonl" in caplog.text
+
+
+def test_no_benchmark_leaves_no_scores_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    only = ["suite=none", f"output_dir='{tmp_path}'", "device=cpu", "name=test"]
+    probe(composed(tmp_path, *only, config="probe"))
+    assert "nothing was scored: choose with benchmark=[…]" in caplog.text
+    assert values(tmp_path) == []

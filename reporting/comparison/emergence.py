@@ -146,7 +146,7 @@ def _charts(
         "whole in the table."
     )
     items.append(Chart("emergence_half", marks, caption))
-    if ahead:
+    if any(not math.isnan(row.doublings.value) for row in ahead):
         caption = (
             "By how many doublings of training each alignment score is half way before each task "
             "(blue: alignment first)."

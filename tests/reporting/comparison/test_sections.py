@@ -355,6 +355,20 @@ def test_seeds_of_other_steps_are_averaged_where_they_meet() -> None:
     assert any("end at different steps (320, 960)" in note for note in notes)
 
 
+def test_leads_are_drawn_only_where_a_task_rises_too() -> None:
+    steps = range(0, 100, 10)
+    rows = [tables.row("a", tables.BRAIN, "r2", 0.1 + s / 200, step=s) for s in steps]
+    rows += [
+        tables.row("a", "probe/made", "linear_accuracy", 0.9 - s / 200, step=s, chance=0.1)
+        for s in steps
+    ]
+    found = emergence.section(tables.gathered(rows))
+    keys = [item.key for item in found.items]
+    assert "emergence_half" in keys
+    assert "emergence_leads" not in keys
+    assert "no higher than they began: made" in str(found.notes)
+
+
 def test_a_wide_interval_does_not_crowd_out_the_times() -> None:
     found = emergence.section(tables.trained(2, seed=5, noise=1.5))
     (figure,) = (

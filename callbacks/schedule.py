@@ -21,9 +21,11 @@ class Schedule:
     early: int = 4
 
     def __post_init__(self) -> None:
-        if self.every < 1 or self.early < 0:
+        whole = isinstance(self.every, int) and isinstance(self.early, int)
+        if not whole or self.every < 1 or self.early < 0:
             raise ValueError(
-                f"schedule every={self.every}, early={self.early}: expected every >= 1, early >= 0"
+                f"schedule every={self.every}, early={self.early}: expected every >= 1 and "
+                "early >= 0, whole numbers"
             )
 
     def due(self, step: int, last: int) -> bool:

@@ -79,6 +79,11 @@ class PretrainingData(pl.LightningDataModule):
         max_bad_share: float = 0.05,
     ) -> None:
         super().__init__()
+        counts = {"batch_size": batch_size, "crops_per_file": crops_per_file}
+        _check_counts(counts, least=1)
+        _check_counts({"val_clips": val_clips, "num_workers": num_workers}, least=0)
+        if not isinstance(crop_seconds, int | float) or not crop_seconds * source.sample_rate >= 1:
+            raise ValueError(f"data.crop_seconds={crop_seconds}: expected seconds, such as 4.0")
         if batch_size % crops_per_file:
             raise ValueError(
                 f"batch_size={batch_size} is no multiple of crops_per_file={crops_per_file}: "
@@ -249,3 +254,9 @@ class PretrainingData(pl.LightningDataModule):
         if getattr(self.trainer, "overfit_batches", 0):
             return 0
         return self._position(self._batches_trained)
+
+
+def _check_counts(counts: dict[str, int], least: int) -> None:
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < least:
+            raise ValueError(f"data.{name}={value}: expected a whole number, {least} or more")

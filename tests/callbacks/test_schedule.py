@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from callbacks.schedule import Schedule
@@ -23,7 +25,7 @@ def test_visits(every: int, early: int, last: int, steps: list[int]) -> None:
     assert [step for step in range(last + 1) if schedule.due(step, last)] == steps
 
 
-@pytest.mark.parametrize(("every", "early"), [(0, 4), (-5, 0), (10, -1)])
-def test_a_schedule_without_sense_is_refused(every: int, early: int) -> None:
+@pytest.mark.parametrize(("every", "early"), [(0, 4), (-5, 0), (10, -1), ("ten", 0), (2.5, 0)])
+def test_a_schedule_without_sense_is_refused(every: Any, early: int) -> None:
     with pytest.raises(ValueError, match=f"every={every}, early={early}: expected every >= 1"):
         Schedule(every, early)

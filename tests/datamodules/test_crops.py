@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -299,6 +300,23 @@ def test_a_checkpoint_may_be_resumed_on_more_ranks(tmp_path: Path) -> None:
 def test_resuming_on_another_stream_is_refused(changes: dict[str, float], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         data(**changes).load_state_dict(data().state_dict())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"batch_size": 0}, "data.batch_size=0: expected a whole number, 1 or more"),
+        ({"batch_size": "two"}, "data.batch_size=two: expected a whole number, 1 or more"),
+        ({"crops_per_file": 1.5}, "data.crops_per_file=1.5: expected a whole number, 1 or more"),
+        ({"val_clips": -1}, "data.val_clips=-1: expected a whole number, 0 or more"),
+        ({"num_workers": -1}, "data.num_workers=-1: expected a whole number, 0 or more"),
+        ({"crop_seconds": -1}, "data.crop_seconds=-1: expected seconds, such as 4.0"),
+        ({"crop_seconds": "4s"}, "data.crop_seconds=4s: expected seconds, such as 4.0"),
+    ],
+)
+def test_sizes_that_are_none_are_refused(change: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
+        PretrainingData(Ramps([5.0] * 20), **change)  # type: ignore[arg-type]
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

@@ -53,5 +53,5 @@ class BadFiles:
             raise ValueError(
                 f"{len(self.errors)} of {self.total} audio files cannot be decoded, at most "
                 f"{self.max_share:.0%} are tolerated (first: {name}: {error}{listed}): repair or "
-                "remove them, or raise max_bad_share"
+                "remove them, or raise data.max_bad_share"
             )

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -110,19 +110,23 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
 
 
-def guarded(script: Callable[[DictConfig], object], cfg: DictConfig) -> None:
+def guarded(
+    script: Callable[[DictConfig], object],
+    cfg: DictConfig,
+    goes_on: str = "the same command begins again",
+) -> None:
     """Run a script on its config; an error becomes one line and exit code 1.
 
-    ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
+    ``HYDRA_FULL_ERROR=1`` shows the traceback instead. ``goes_on`` is said to who interrupts it.
     """
-    _explained(lambda: script(cfg), ": go on with ckpt_path=last" if "ckpt_path" in cfg else "")
+    _explained(lambda: script(cfg), goes_on)
 
 
-def _explained(run: Callable[[], object], interrupted: str = "") -> None:
+def _explained(run: Callable[[], object], goes_on: str = "nothing was begun") -> None:
     try:
         run()
     except KeyboardInterrupt:
-        Console(stderr=True).print(f"interrupted{interrupted}")
+        Console(stderr=True, soft_wrap=True).print(f"interrupted: {goes_on}", markup=False)
         sys.exit(130)
     except Exception as error:
         if os.environ.get("ENTRAIN_TRACEBACK"):
@@ -136,14 +140,19 @@ def _explained(run: Callable[[], object], interrupted: str = "") -> None:
 def explain(error: BaseException) -> str:
     """One line for an error: what was got, what was expected, how to mend it."""
     chain = list(_causes(error))
+    unread = next((e for e in chain if isinstance(e, OverrideParseException)), None)
+    if unread is not None:
+        return (
+            f"cannot read {unread.override} ({str(unread).splitlines()[0]}): expected NAME=VALUE, "
+            "in quotes where it has brackets or blanks, such as 'benchmark=[fmri/simulated]'"
+        )
     for text in map(str, chain):
         if found := re.search(r"Could not (?:find|load) '([\w/.=-]+)'", text):
             return _unknown_option(found.group(1))
         if found := re.search(r"Could not override '([^']+)'", text):
-            name = found.group(1)
-            return (
-                f"there is no setting {name}: --cfg job shows all of them, +{name}=… adds a new one"
-            )
+            return _unknown_setting(found.group(1), chain)
+        if "No supported gpu backend found" in text:
+            return "no GPU is found here: choose trainer=cpu, or trainer=auto which takes what is"
         if found := re.search(r"Could not delete from config\. '([^']+)' does not exist", text):
             return f"there is no setting {found.group(1)} to leave out: --cfg job shows all of them"
     # The innermost is the setting itself, the others refer to it.
@@ -152,7 +161,7 @@ def explain(error: BaseException) -> str:
     # The innermost error that says something: what a parser raises may be without a text.
     cause = next((e for e in reversed(chain) if str(e) not in ("", "None")), chain[-1])
     text = " ".join(str(cause).split()) or type(cause).__name__
-    if isinstance(cause, PermissionError | NotADirectoryError | FileExistsError) and cause.filename:
+    if isinstance(cause, OSError) and cause.filename and cause.strerror:
         return f"{cause.filename}: {str(cause.strerror).lower()}: give another folder or file"
     return f"missing key {text}" if isinstance(cause, KeyError) else text
 
@@ -177,6 +186,35 @@ def _unknown_option(option: str) -> str:
     near = difflib.get_close_matches(option, options, n=3, cutoff=0.5) or options
     names = ", ".join(name.removeprefix(group + "/") for name in near[:12])
     return f"there is no {option} in conf/: did you mean {group}={names}?"
+
+
+def _unknown_setting(name: str, chain: list[BaseException]) -> str:
+    """Name the settings whose last part is near that of one that does not exist."""
+    parents = (getattr(error, "parent_node", None) for error in chain)
+    node = next((parent for parent in parents if parent is not None), None)
+    known = [] if node is None else _settings(node._get_root())
+    last = name.rpartition(".")[2]
+    alike = [one for one in known if _likeness(one.rpartition(".")[2], last) >= 0.8]
+    near = sorted(alike, key=lambda one: -_likeness(one, name))[:3]
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return (
+        f"there is no setting {name}: {meant}--cfg job shows all of them, +{name}=… adds a new one"
+    )
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
+
+
+def _settings(config: Any, prefix: str = "") -> list[str]:
+    """Names of all settings and groups of a config, those of Hydra left out."""
+    if not isinstance(config, DictConfig) or config._is_none() or config._is_missing():
+        return []
+    names = []
+    for key in map(str, config):
+        if (prefix or key != "hydra") and not key.startswith("_"):
+            names += [prefix + key, *_settings(config._get_node(key), f"{prefix}{key}.")]
+    return names
 
 
 def build(config: DictConfig, **extra: Any) -> Any:

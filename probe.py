@@ -178,7 +178,8 @@ def main(cfg: DictConfig) -> None:
     elif in_sweep():
         run_job(checked if cfg.check else examine, cfg)
     else:
-        guarded(check if cfg.check else probe, cfg)
+        goes_on = f"output_dir={cfg.output_dir} goes on where it was"
+        guarded(check if cfg.check else probe, cfg, goes_on)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ def build_callbacks(cfg: DictConfig, benchmarks: dict[str, Any], run_id: str) ->
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> None:
-    guarded(train, cfg)
+    guarded(train, cfg, "go on with ckpt_path=last")
 
 
 if __name__ == "__main__":

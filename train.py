@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 def train(cfg: DictConfig) -> pl.Trainer:
     """Compose the run from its config and fit it."""
+    settings = resolved(cfg)  # what is not set is told by its own name, before anything is made
+    for name, value in {"max_steps": cfg.max_steps, "seed": cfg.seed}.items():
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(f"{name}={value}: expected a whole number, 0 or more")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
     folder = Path(cfg.paths.run)
@@ -55,11 +59,12 @@ def train(cfg: DictConfig) -> pl.Trainer:
     loggers = build_loggers(cfg, run_id)
     trainer = build(cfg.trainer, callbacks=build_callbacks(cfg, benchmarks, run_id), logger=loggers)
     for logger in loggers:
-        logger.log_hyperparams(resolved(cfg))
+        logger.log_hyperparams(settings)
     try:
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
-        if trainer.is_global_zero and (folder / "scores.jsonl").exists():
-            print_trajectory(score_table(folder / "scores.jsonl"))
+        if trainer.is_global_zero:
+            if (folder / "scores.jsonl").exists():
+                print_trajectory(score_table(folder / "scores.jsonl"))
             log.info("everything is in %s", folder)
     finally:
         wandb.finish()

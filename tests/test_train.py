@@ -11,12 +11,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from callbacks.checkpoints import CheckpointSaveError
 from evaluation.benchmark import read_scores
 from evaluation.evaluate import evaluate
-from launch import build_benchmarks
+from launch import build_benchmarks, explain
 from models.checkpoint import read_checkpoint
 from models.external.checkpoint import load_checkpoint
 from reporting.tables import log_keys, score_table
@@ -177,15 +178,31 @@ def test_evaluation_leaves_the_weights_bit_identical(finished: Path, tmp_path: P
     assert all(value.equal(without[name]) for name, value in with_scores.items())
 
 
-def test_examinations_can_be_left_to_others(tmp_path: Path) -> None:
+def test_examinations_can_be_left_to_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     changes = ["callbacks.evaluation=null", "max_steps=4", "schedule.every=4", "schedule.early=1"]
     train(tiny(tmp_path, *changes, "+benchmark.probe.simulated_vowel.no_such_setting=1"))
+    assert f"everything is in {tmp_path}" in caplog.text
     assert not (tmp_path / "scores.jsonl").exists()
     saved = sorted((tmp_path / "checkpoints").glob("step_*.ckpt"))
     assert [int(path.stem.removeprefix("step_")) for path in saved] == [0, 2, 4]
     origin = read_checkpoint(saved[0])["entrain"]
     assert origin["last_step"] == 4
     assert origin["hours_per_step"] == pytest.approx(4 * 1.0 / 3600)
+
+
+@pytest.mark.parametrize("change", ["max_steps=ten", "max_steps=-5", "seed=abc"])
+def test_numbers_that_are_none_are_refused(tmp_path: Path, change: str) -> None:
+    with pytest.raises(ValueError, match=f"^{change}: expected a whole number, 0 or more"):
+        train(composed(tmp_path, "name=test", change))
+
+
+def test_a_folder_of_sounds_that_is_not_given_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OmegaConfBaseException) as caught:
+        train(composed(tmp_path, "name=test", "data=audio"))
+    assert explain(caught.value) == "paths.audio is not set: give paths.audio=…"
 
 
 @pytest.mark.long

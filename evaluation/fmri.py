@@ -47,10 +47,15 @@ class ResponseAlignment:
         pooling: Pooling = "mean",
         metrics: Sequence[str] = ("r2", "rsa"),
     ) -> None:
+        if not isinstance(responses, ResponseSet):
+            raise TypeError(
+                f"{name}: responses are a {type(responses).__name__}, expected a ResponseSet "
+                "(docs/adding.md, A brain data set)"
+            )
         if "rsa" in metrics and len(responses.targets) < 3:
             raise ValueError(
                 f"{name}: {len(responses.targets)} targets, but correlation distances need at "
-                "least three: set metrics: [r2]"
+                "least three: write metrics: [r2] into its yaml"
             )
         self.metrics = tuple(metrics)
         self.name = name

@@ -97,9 +97,15 @@ def _read(file: Path) -> tuple[list[dict[str, str]], list[str]]:
             f"no manifest at {file}: set ENTRAIN_DATA to the folder that holds it, "
             "or give the task's manifest=FILE.csv with columns path, label and fold"
         )
-    with file.open(newline="", encoding="utf-8-sig") as handle:
-        reader = csv.DictReader(handle)
-        return list(reader), list(reader.fieldnames or [])
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle)
+            return list(reader), list(reader.fieldnames or [])
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{file} is no UTF-8 text ({error.reason} at byte {error.start}): save it as a csv "
+            "file in UTF-8"
+        ) from error
 
 
 def _clips(file: Path, names: list[str]) -> list[Path]:

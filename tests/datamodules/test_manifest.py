@@ -120,6 +120,13 @@ def test_a_clip_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         manifest_task(path)
 
 
+def test_a_manifest_in_another_encoding_is_named_with_the_mend(tmp_path: Path) -> None:
+    path = tmp_path / "clips.csv"
+    path.write_bytes("path,label\na.wav,h\xfcnd\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"clips\.csv is no UTF-8 text .* save it as a csv"):
+        manifest_task(path)
+
+
 def test_no_manifest_says_how_to_give_one() -> None:
     with pytest.raises(ValueError, match=r"manifest is not set: give manifest=FILE\.csv"):
         manifest_task(None)

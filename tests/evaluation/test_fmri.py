@@ -128,3 +128,10 @@ def test_zscore_is_of_the_population() -> None:
     torch.testing.assert_close(z.mean(0), torch.zeros(4, dtype=torch.float64), atol=1e-9, rtol=0)
     torch.testing.assert_close(z.square().mean(0), torch.ones(4, dtype=torch.float64))
     assert zscore(torch.ones(5, 2)).eq(0).all()
+
+
+def test_responses_that_cannot_be_compared_are_refused_with_the_mend() -> None:
+    with pytest.raises(ValueError, match=r"2 targets, .* write metrics: \[r2\] into its yaml"):
+        ResponseAlignment("fmri/two", responses(normal(0, N, 2)))
+    with pytest.raises(TypeError, match="responses are a Tensor, expected a ResponseSet"):
+        ResponseAlignment("fmri/bare", normal(0, N, 3))  # type: ignore[arg-type]

@@ -64,7 +64,8 @@ def train(cfg: DictConfig) -> pl.Trainer:
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         if trainer.is_global_zero:
             if (folder / "scores.jsonl").exists():
-                print_trajectory(score_table(folder / "scores.jsonl"))
+                floors = score_table(folder / "baselines.jsonl")
+                print_trajectory(score_table(folder / "scores.jsonl"), floors=floors)
             log.info("everything is in %s", folder)
     finally:
         wandb.finish()

@@ -66,7 +66,7 @@ def watch(cfg: DictConfig, device: torch.device) -> None:
             interrupted = True
         finally:
             wandb.finish()
-    print_trajectory(score_table(watcher.ledger.scores))
+    print_trajectory(score_table(watcher.ledger.scores), floors=score_table(watcher.floor.scores))
     log.info("everything is in %s", folder)
     if interrupted:
         log.info("interrupted: the same command goes on")

@@ -14,24 +14,39 @@ from rich.table import Table
 
 from reporting.comparison.section import Section
 from reporting.downstream import frozen_score, task_scores
-from reporting.tables import above_surrogates, as_row, headlines, number, p_text, trajectory_table
+from reporting.tables import (
+    above_surrogates,
+    as_row,
+    headlines,
+    number,
+    p_text,
+    score_table,
+    trajectory_table,
+)
 
 WIDTH_OF_FILES = 120
 """Columns where the output is no terminal."""
 MOST_NOTES = 4
 
 
-def print_trajectory(scores: pd.DataFrame, console: Console | None = None) -> None:
-    """Show :func:`trajectory_table` on the terminal."""
+def print_trajectory(
+    scores: pd.DataFrame, console: Console | None = None, floors: pd.DataFrame | None = None
+) -> None:
+    """Show :func:`trajectory_table` on the terminal, beside it the scores of ``floors``."""
+    heads = score_table([]) if floors is None else above_surrogates(headlines(floors))
+    below = {(row.benchmark, row.metric): row for row in heads.itertuples()}
     table = Table(title="Trajectory (mean over targets, best layer)", title_justify="left")
-    for name in ("benchmark", "step 0", "best", "end", "gain", "ceiling"):
+    for name in ("benchmark", *["floor"] * bool(below), "step 0", "best", "end", "gain", "ceiling"):
         side: Literal["left", "right"] = "left" if name == "benchmark" else "right"
         table.add_column(name, justify=side, overflow="fold")
     for row in trajectory_table(scores).itertuples():
         note = f"{row.metric}, simulated" if row.simulated else row.metric
         when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, "
+        floor = below.get((row.benchmark, row.metric))
+        beside = "–" if floor is None else _cell(number(floor.value), floor.encoder)
         table.add_row(
             _cell(row.benchmark, note),
+            *[beside] * bool(below),
             _cell(number(row.start), row.start_layer),
             _cell(number(row.best), f"{when}{row.best_layer}"),
             _cell(number(row.end), row.end_layer),

@@ -32,6 +32,20 @@ def test_the_terminal_shows_a_trajectory_within_100_columns() -> None:
     assert max(map(len, text.splitlines())) <= 100
 
 
+def test_a_trajectory_stands_beside_its_floor() -> None:
+    other = FMRI | {"metric": "rsa", "layer": "a", "value": 0.7}
+    others = [other | {"step": step} for step in (0, 12000)]
+    floors = [FMRI | {"layer": "logmel", "value": 0.123, "encoder": "logmel"}]
+    for given, shown in ((floors, True), ([], False)):
+        console = console_of_text()
+        rows = [*fmri_rows(0, a=(0.1, 0.3)), *fmri_rows(12000, a=(0.4, 0.6)), *others]
+        terminal.print_trajectory(score_table(rows), console, score_table(given))
+        text = _shown(console)
+        assert all((part in text) == shown for part in ("floor", "0.123", "logmel"))
+        assert "0.700" in text
+        assert max(map(len, text.splitlines())) <= 100
+
+
 def test_the_terminal_shows_scores_and_failures() -> None:
     console = console_of_text()
     failures = [{"benchmark": "eeg/x", "error": "expected [n, d]"}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -132,11 +132,25 @@ def _encode(
     lengths = torch.tensor([len(w) for w in waveforms])
     audio = torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
     frames = encoder.encode(audio.to(device), lengths.to(device))
+    values = frames.values() if isinstance(frames, Mapping) else [frames]
+    strange = next((type(value).__name__ for value in values if not isinstance(value, Frames)), "")
+    if strange:
+        raise TypeError(
+            f"encode of encoder {encoder.name} returned {strange}, expected a mapping from the "
+            "name of each layer to Frames (docs/adding.md, An encoder)"
+        )
     if tuple(frames) != tuple(encoder.layers):
         raise ValueError(
             f"encoder {encoder.name} promises layers {list(encoder.layers)} "
             f"but returned {list(frames)}"
         )
+    for layer, of in frames.items():
+        most = int(of.lengths.max())
+        if of.values.ndim != 3 or len(of.values) != len(indices) or most > of.values.shape[1]:
+            raise ValueError(
+                f"encoder {encoder.name}: layer {layer} has values {tuple(of.values.shape)} and up "
+                f"to {most} valid frames of {len(indices)} clips, expected (clips, frames, dim)"
+            )
     return frames
 
 

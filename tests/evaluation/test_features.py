@@ -134,6 +134,30 @@ def test_wrong_layers_are_named_with_those_promised() -> None:
         extract(encoder, sounds(), ["mean"])
 
 
+@pytest.mark.parametrize(("given", "said"), [(list, "list"), (dict, "Tensor")])
+def test_what_is_no_mapping_to_frames_is_named(
+    given: type, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = given({"samples": torch.zeros(1)})
+    monkeypatch.setattr(ToyEncoder, "encode", lambda *_: wrong)
+    with pytest.raises(TypeError, match=f"encoder toy returned {said}, expected a mapping"):
+        extract(ToyEncoder(), sounds(), ["mean"])
+
+
+def test_frames_along_the_wrong_axis_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = ToyEncoder.encode
+
+    def turned(self: ToyEncoder, *given: torch.Tensor) -> dict[str, Frames]:
+        return {
+            name: replace(frames, values=frames.values.transpose(1, 2))
+            for name, frames in right(self, *given).items()
+        }
+
+    monkeypatch.setattr(ToyEncoder, "encode", turned)
+    with pytest.raises(ValueError, match=r"layer samples has values .* expected \(clips, frames,"):
+        extract(ToyEncoder(), sounds("long", (150, 30)), ["mean"])
+
+
 @pytest.mark.parametrize("pooling", [*POOLED, *FRAMES])
 def test_features_that_are_not_finite_are_an_error(pooling: Pooling) -> None:
     with pytest.raises(ValueError, match=r"layer samples .* not finite at stimulus sound1"):

@@ -168,7 +168,10 @@ def _moved(encoder: Any, device: torch.device) -> Any:
 def _device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device={name}: expected auto, cpu, cuda or such as cuda:1") from None
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")

@@ -306,3 +306,11 @@ def test_no_benchmark_leaves_no_scores_and_says_so(
     probe(composed(tmp_path, *only, config="probe"))
     assert "nothing was scored: choose with benchmark=[…]" in caplog.text
     assert values(tmp_path) == []
+
+
+def test_a_device_that_is_none_is_told_with_those_there_are(tmp_path: Path) -> None:
+    only = ["suite=none", f"output_dir='{tmp_path}'", "device=gpu", "name=test"]
+    with pytest.raises(SystemExit):
+        probe(composed(tmp_path, *only, config="probe"))
+    (failure,) = failures(tmp_path)
+    assert failure["error"] == "device=gpu: expected auto, cpu, cuda or such as cuda:1"

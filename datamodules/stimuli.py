@@ -240,7 +240,10 @@ class ResponseSet:
             )
         if not torch.isfinite(self.values).all():
             bad = self.stimuli.ids[int((~torch.isfinite(self.values)).any(1).nonzero()[0])]
-            raise ValueError(f"responses to {self.stimuli.name}: not a number at stimulus {bad}")
+            raise ValueError(
+                f"responses to {self.stimuli.name}: not a number at stimulus {bad}: fill it in, or "
+                "leave that stimulus or target out"
+            )
 
 
 @dataclass(frozen=True)
@@ -274,7 +277,10 @@ class TimedResponseSet:
             bad = self.stimuli.ids[
                 int((~torch.isfinite(self.values)).flatten(1).any(1).nonzero()[0])
             ]
-            raise ValueError(f"responses to {self.stimuli.name}: not a number at stimulus {bad}")
+            raise ValueError(
+                f"responses to {self.stimuli.name}: not a number at stimulus {bad}: fill it in, or "
+                "leave that stimulus or target out"
+            )
 
     @property
     def rate(self) -> float:

@@ -171,7 +171,7 @@ def test_a_response_that_is_no_number_names_its_stimulus(bad: float) -> None:
     stimuli = StimulusSet("three", ["a", "b", "c"], [noise] * 3)
     values = torch.zeros(3, 2, dtype=torch.float64)
     values[1, 0] = bad
-    with pytest.raises(ValueError, match="responses to three: not a number at stimulus b"):
+    with pytest.raises(ValueError, match="not a number at stimulus b: fill it in, or"):
         ResponseSet(stimuli, values, ("x", "y"), torch.tensor([0, 1, 0]), MADE)
 
 

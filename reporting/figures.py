@@ -138,8 +138,8 @@ def _write_png(shown: list[Panel], axis: StepAxis, path: Path) -> None:
     figure.subplots_adjust(0.6 / width, 0.7 / height, 1 - 0.1 / width, 1 - 0.35 / height, 0.2, 0.5)
     for place, panel in zip(places, shown, strict=True):
         _plot_panel(place, panel, axis)
-    look = {"format": "png", "dpi": 150, "bbox_inches": figure.get_tightbbox().padded(0.1)}
-    _replace(path, lambda temporary: figure.savefig(temporary, **look))
+    whole = figure.get_tightbbox().padded(0.1)
+    _replace(path, lambda file: figure.savefig(file, format="png", dpi=150, bbox_inches=whole))
 
 
 def _canvas(count: int) -> tuple[Figure, list[Axes]]:

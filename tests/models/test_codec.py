@@ -79,7 +79,7 @@ def test_codes_and_features_of_a_weights_file_are_encodecs(
 def test_random_weights_give_encodecs_codes_too(
     codec: EncodecWeights, original: EncodecModel
 ) -> None:
-    audio = sound(1600)
+    audio = sound(3200)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         other = EncodecModel.encodec_model_24khz(pretrained=False).eval()

@@ -21,8 +21,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from callbacks.comparison import log_comparison
-from catalogue import encoder_configs
-from launch import build, build_loggers, explain, guarded, launch, listed, resolved
+from commands.building import build, build_loggers, listed, resolved
+from commands.catalogue import encoder_configs
+from commands.errors import explain
+from commands.launch import guarded, launch
 from models.checkpoint import read_checkpoint
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.gathering import FACTS, gather

@@ -17,7 +17,12 @@ import wandb
 from omegaconf import DictConfig
 
 from callbacks.display import score_keys
-from catalogue import show
+from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.catalogue import show
+from commands.errors import explain
+from commands.launch import guarded, launch
+from commands.sweep import Examined, in_sweep, reported, run_job
+from commands.watch import watch
 from evaluation.benchmark import Benchmark, Failure, Score, append_rows, replace_rows
 from evaluation.cache import FeatureCache
 from evaluation.contrast import contrasts
@@ -25,13 +30,10 @@ from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.scored import Scored, write_failures
 from evaluation.selfcheck import self_check
-from launch import build, build_benchmarks, build_loggers, explain, guarded, launch, resolved
 from reporting.profiles import write_profiles
 from reporting.selfcheck import print_findings
 from reporting.tables import score_table
 from reporting.terminal import print_scores, print_tasks
-from sweep import Examined, in_sweep, reported, run_job
-from watch import watch
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ import wandb
 from omegaconf import DictConfig
 
 from callbacks.provenance import Provenance
-from launch import build, build_benchmarks, build_loggers, guarded, launch, resolved
+from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.launch import guarded, launch
 from models.checkpoint import check_shapes, read_checkpoint
 from reporting.tables import score_table
 from reporting.terminal import print_trajectory

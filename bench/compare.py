@@ -23,7 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from launch import CONF, build
+from commands.building import build
+from commands.folders import CONF
 from reporting.comparison.gathering import gather
 from reporting.comparison.report import write_report
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from launch import CONF, register_resolvers
+from commands.folders import CONF
+from commands.launch import register_resolvers
 
 TINY = [
     "name=test",

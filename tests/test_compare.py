@@ -10,8 +10,8 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from commands.errors import explain
 from compare import compare, facts_of_checkpoints, facts_of_encoders, facts_of_file
-from launch import explain
 from reporting.comparison.gathering import FACTS, gather
 from reporting.comparison.report import write_report
 from reporting.comparison.section import Grid, Section

@@ -16,8 +16,10 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
+from commands.building import DESCRIPTION, build, build_loggers, resolved
+from commands.errors import explain
+from commands.folders import CONF
 from datamodules.synthetic import BRAIN, numbered_sound
-from launch import CONF, DESCRIPTION, build, build_loggers, explain, resolved
 from models.encoder import Encoder, Frames, StoredFeatures
 from models.frontend import FrontEnd
 from models.targets import Target

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.building import build, build_benchmarks
 from evaluation.evaluate import evaluate
-from launch import build, build_benchmarks
 from tests.composing import config
 from tests.datamodules.upstream_eeg import LAG, write_alice, write_ds004408
 

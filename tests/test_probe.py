@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from omegaconf import DictConfig
 
+from commands.building import build
 from evaluation.benchmark import Score, read_scores
-from launch import build
 from probe import probe
 from tests.composing import SIMULATED, composed, tiny
 from train import train

@@ -12,12 +12,13 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor
 
+from commands.building import build_benchmarks
+from commands.folders import CONF
 from datamodules.events import Event
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear import write_hear_task
 from evaluation.benchmark import Benchmark, read_scores
-from launch import CONF, build_benchmarks
 from probe import probe
 from tests.composing import composed, config, options
 

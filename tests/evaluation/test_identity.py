@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from commands.building import build
 from evaluation.identity import UnknownIdentityError, identity
-from launch import build
 from models.external.controls import permuted
 from models.external.envelope import Envelope
 from models.external.logmel import LogMelFrames, LogMelStatistics

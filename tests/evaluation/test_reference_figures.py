@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from commands.building import build_benchmarks
 from evaluation.evaluate import evaluate
 from evaluation.probes import Logistic, Neighbours
 from evaluation.probing import SHUFFLED, ClassificationProbe
-from launch import build_benchmarks
 from models.external.logmel64 import LogMel64
 from tests.composing import config
 

@@ -10,12 +10,12 @@ import pytest
 import soundfile
 import torch
 
+from commands.building import build
 from datamodules.tasks.manifest import manifest_task
 from evaluation.evaluate import evaluate
 from evaluation.features import extract
 from evaluation.pooling import POOLED
 from evaluation.probing import ClassificationProbe
-from launch import build
 from models.external.envelope import Envelope
 from models.external.logmel import LogMelFrames, LogMelStatistics
 from models.external.spectrotemporal import Cochleagram

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from launch import build
+from commands.building import build
 from models.external.controls import permuted, random
 from models.external.logmel import LogMelStatistics
 from tests.composing import tiny

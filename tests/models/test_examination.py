@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.building import build_benchmarks
 from evaluation.evaluate import evaluate
-from launch import build_benchmarks
 from models.external.huggingface import load_huggingface
 from tests.composing import config
 from tests.models.tiny_transformers import TINY, save_tiny

@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from launch import build
+from commands.building import build
 from models.encoder import Encoder
 from models.external.clock import Clock, measured
 from models.external.hooks import Hooked

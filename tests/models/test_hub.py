@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from launch import CONF
+from commands.folders import CONF
 from models.external import hub
 from models.external.huggingface import HuggingFace, load_huggingface
 from tests.models.test_huggingface import clips

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from launch import CONF, build
+from commands.building import build
+from commands.folders import CONF
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.gathering import gather
 from reporting.comparison.report import write_report

@@ -14,12 +14,12 @@ import wandb
 from omegaconf import DictConfig, OmegaConf
 
 import probe
-import watch as watching
+from commands import watch as watching
+from commands.watch import alone, asked, checked, naming, plan, skipped, tracked, trusted, watch
 from evaluation.evaluate import Evaluation
 from tests.composing import composed, tiny
 from tests.wandb_files import parts
 from train import train
-from watch import alone, asked, checked, naming, plan, skipped, tracked, trusted, watch
 
 CPU = torch.device("cpu")
 
@@ -170,7 +170,7 @@ ORIGIN = {
 def chosen(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     """Pretend that the command line says this."""
     names = {override.split("=")[0] for override in overrides}
-    monkeypatch.setattr("watch.chosen", lambda *groups: bool(names & set(groups)))
+    monkeypatch.setattr("commands.watch.chosen", lambda *groups: bool(names & set(groups)))
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_what_the_command_line_names_is_chosen(
     assert not watching.chosen("benchmark", "suite", "logger")  # outside a run of Hydra
     running = SimpleNamespace(overrides=SimpleNamespace(task=said))
     monkeypatch.setattr(
-        "watch.HydraConfig", SimpleNamespace(initialized=lambda: True, get=lambda: running)
+        "commands.watch.HydraConfig", SimpleNamespace(initialized=lambda: True, get=lambda: running)
     )
     assert {g for g in ("benchmark", "suite", "logger", "full") if watching.chosen(g)} == groups
 

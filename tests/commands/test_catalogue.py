@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from catalogue import LISTS, benchmark_entries, encoder_entries, show, with_all_benchmarks
-from launch import CONF
+from commands.catalogue import LISTS, benchmark_entries, encoder_entries, show, with_all_benchmarks
+from commands.folders import CONF
 from reporting.listing import BenchmarkEntry
 from tests.composing import config, options
 

@@ -14,18 +14,10 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from launch import (
-    CONF,
-    build,
-    build_benchmarks,
-    build_loggers,
-    explain,
-    guarded,
-    job_folder,
-    resolved,
-    run_folder,
-    sweep_folder,
-)
+from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.errors import explain
+from commands.folders import CONF, job_folder, run_folder, sweep_folder
+from commands.launch import guarded
 from tests.composing import composed
 
 

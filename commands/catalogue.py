@@ -13,8 +13,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from commands.building import build_benchmarks
+from commands.folders import CONF
 from evaluation.benchmark import Benchmark
-from launch import CONF, build_benchmarks
 from reporting.listing import BenchmarkEntry, EncoderEntry, print_benchmarks, print_encoders
 
 

@@ -31,8 +31,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
+from commands.errors import explain
+from commands.launch import quieten
 from evaluation.benchmark import Failure, append_rows, replace_rows
-from launch import explain, quieten
 from reporting.sweep import Outcome, print_outcomes
 
 log = logging.getLogger(__name__)

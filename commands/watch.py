@@ -26,7 +26,8 @@ from omegaconf import DictConfig, OmegaConf
 from callbacks.arrivals import Arrivals, step_of
 from callbacks.schedule import Schedule
 from callbacks.watcher import Plan, Watcher
-from launch import CONF, build, build_benchmarks, build_loggers, resolved
+from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.folders import CONF
 from reporting.tables import score_table
 from reporting.terminal import print_trajectory
 

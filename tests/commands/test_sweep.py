@@ -19,11 +19,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-import sweep
+from commands import sweep
+from commands.errors import explain
+from commands.folders import CONF
+from commands.sweep import Examined, SweepStart, reported, run_job
 from evaluation.benchmark import Failure, read_scores
-from launch import CONF, explain
 from reporting.sweep import Outcome, print_outcomes
-from sweep import Examined, SweepStart, reported, run_job
 from tests.composing import composed
 
 BRAIN = ["benchmark=[fmri/simulated]", "+benchmark.fmri.simulated.responses.n_sounds=30"]

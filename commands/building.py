@@ -1,0 +1,95 @@
+"""From config to objects: encoders, benchmarks, loggers."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import partial
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning.loggers import Logger
+
+from commands.errors import causes, explain
+from evaluation.benchmark import Benchmark, Extensible, Failure, Probing
+
+log = logging.getLogger(__name__)
+
+DESCRIPTION = ("family", "trained_on", "objective", "parameters", "hours")
+"""What the yaml of an encoder says for comparisons; no class is given these."""
+
+
+def build(config: DictConfig, **extra: Any) -> Any:
+    """Instantiate a config with plain containers inside, without what only describes encoders."""
+    if not OmegaConf.is_config(config):
+        return instantiate(config, _convert_="all", **extra)
+    bare = deepcopy(config)
+    _undescribe(bare)
+    return instantiate(bare, _convert_="all", **extra)
+
+
+def _undescribe(config: Any) -> None:
+    """Take ``DESCRIPTION`` out of the configs of encoders, also of those within others."""
+    if not isinstance(config, DictConfig) or config._is_none() or config._is_missing():
+        return
+    if "_target_" in config and "family" in config:
+        with open_dict(config):
+            for name in DESCRIPTION:
+                config.pop(name, None)
+    for key in config:
+        _undescribe(config._get_node(key))
+
+
+def listed(value: Any) -> list[Any]:
+    """A list, also of what was given without brackets."""
+    return [value] if isinstance(value, str) else list(value or [])
+
+
+def resolved(cfg: DictConfig) -> dict[str, Any]:
+    """The config as plain containers, every reference resolved."""
+    return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
+
+
+def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failure]]:
+    """Benchmarks of the config by name, and those that cannot be built, with the reason.
+
+    A config may give several: a mapping from the rest of the name to a function that makes one.
+    Those that ``optional`` names are left out where their data are not there. ``probes`` are those
+    of every downstream task; with ``full``, benchmarks that have a quick and a full form take the
+    full one.
+    """
+    benchmarks: dict[str, Benchmark] = {}
+    failures = []
+    waiting: deque[tuple[str, Callable[[], Any]]] = deque(
+        (f"{kind}/{name}", partial(build, value))
+        for kind, group in (cfg.get("benchmark") or {}).items()
+        for name, value in group.items()
+    )
+    while waiting:
+        name, make = waiting.popleft()
+        try:
+            made = make()
+            if isinstance(made, Mapping):
+                parts = [(f"{name}/{part}", function) for part, function in made.items()]
+                waiting.extendleft(reversed(parts))
+            else:
+                if cfg.get("probes") and isinstance(made, Probing):
+                    made = made.with_probes(listed(cfg.probes))
+                whole = cfg.get("full") and isinstance(made, Extensible)
+                benchmarks[name] = made.in_full() if whole else made
+        except Exception as error:
+            missing = any(isinstance(e, FileNotFoundError) for e in causes(error))
+            if missing and name in listed(cfg.get("optional")):
+                log.info("%s is left out: %s", name, explain(error))
+            else:
+                failures.append(Failure(name, explain(error)))
+    return benchmarks, failures
+
+
+def build_loggers(cfg: DictConfig, run_id: str, **extra: Any) -> list[Logger]:
+    """Loggers of the config; those that wait for the run's id are given it, and ``extra``."""
+    loggers = [build(value) for value in (cfg.get("logger") or {}).values()]
+    return [made if isinstance(made, Logger) else made(run_id=run_id, **extra) for made in loggers]

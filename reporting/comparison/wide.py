@@ -53,12 +53,21 @@ def _plain_text(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def over_encoders(heads: pd.DataFrame, names: Sequence[str], column: str = "score") -> pd.DataFrame:
-    """Values of heads as a table of names (rows, all of them) and scores, the commonest first."""
+    """Values of heads as a table of names (rows, all of them) and scores, the commonest first.
+
+    Among equally common ones fMRI comes before ECoG and EEG, and r2 before other metrics: what is
+    read first does not matter.
+    """
     rows = heads[heads["name"].isin(names)]
     table = rows.pivot_table("value", "name", column, sort=False, observed=True)
     table = table.reindex(list(names)).astype("float64")
-    order = table.notna().sum().sort_values(ascending=False, kind="stable").index
-    return table[order]
+    known = table.notna().sum()
+    return table[sorted(table, key=lambda score: (-known[score], *_place(score)))]
+
+
+def _place(score: str) -> tuple[bool, str, bool, str]:
+    benchmark, _, metric = score.partition(" ")
+    return not benchmark.startswith("fmri/"), benchmark, not metric.startswith("r2"), metric
 
 
 def ceilings(heads: pd.DataFrame) -> pd.Series:

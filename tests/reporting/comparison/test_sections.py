@@ -31,6 +31,7 @@ from reporting.comparison.section import Chart, Grid, Section
 from reporting.comparison.shortcuts import costs, over_checkpoints, over_models, told_from
 from reporting.comparison.usefulness import ABOVE, ALL, associations, pairing, partials
 from reporting.comparison.wide import (
+    alignment_heads,
     best_targets,
     compared,
     layer_profiles,
@@ -220,6 +221,17 @@ def test_a_task_is_compared_by_the_metric_that_most_encoders_have() -> None:
     assert found.values["probe/made"].tolist()[:4] == pytest.approx([0, 0.1, 0.2, 0.3])
     assert math.isnan(found.values["probe/made"].iloc[4])
     assert "linear_accuracy, which 4 of 5" in found.notes[0]
+
+
+def test_what_was_read_first_does_not_come_first() -> None:
+    scores = [("ecog/a", "r2"), ("fmri/b", "cka"), ("fmri/b", "r2"), ("fmri/a", "r2")]
+    for order in (scores, scores[::-1]):
+        rows = [tables.row(f"m{i}", *score, 0.1) for score in order for i in range(3)]
+        rows += [tables.row("m0", "fmri/a", "rsa", 0.1)]
+        made = tables.gathered(rows)
+        heads = alignment_heads(made)
+        expected = ["fmri/a r2", "fmri/b r2", "fmri/b cka", "ecog/a r2", "fmri/a rsa"]
+        assert list(over_encoders(heads, made.encoders.index)) == expected
 
 
 def test_missing_cells_are_named(encoders: Gathered) -> None:

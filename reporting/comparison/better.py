@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 
 from reporting.comparison.correlations import FEWEST
 from reporting.comparison.drawing import (
+    Looks,
     dots,
-    encoder_colours,
-    encoder_symbols,
+    encoder_looks,
     finish,
     heat_map,
     label_places,
@@ -41,8 +41,6 @@ QUESTION = "Are better representations more brain-like?"
 MOST_SCATTERS, MOST_DOTS, MOST_CELLS = 6, 24, 40
 HEIGHT = 560
 SAID = {ALL: "over all encoders", ABOVE: "over those above the floor"}
-Looks = tuple[dict[str, str], dict[str, str]]
-"""Colour and mark of every encoder."""
 
 
 def section(gathered: Gathered, seed: int = 0) -> Section:
@@ -77,13 +75,13 @@ def _answer(found: Pairing, rows: Sequence[Association]) -> str:
         text += f", without one family at {range_text(first.pearson_left)}"
     if above:
         text += f", over the {above[0].n} above the floor at r = {above[0].pearson}"
-    text += f". The interval is above 0 for {_above_zero(whole)} of {len(whole)} alignment scores"
+    text += f". Of {len(whole)} alignment scores {_above_zero(whole)} have an interval above 0"
     if above:
-        text += f", above the floor for {_above_zero(above)}"
+        text += f", {_above_zero(above)} above the floor"
     by_family = [row.pearson_left.interval.low for row in whole]
     if not all(math.isnan(low) for low in by_family):
-        text += f", with families for units for {sum(low > 0 for low in by_family)}"
-    return f"{text}; so it is for one in forty that are unrelated."
+        text += f", {sum(low > 0 for low in by_family)} with families for units"
+    return f"{text}; of unrelated scores one in forty has one."
 
 
 def _above_zero(rows: Sequence[Association]) -> int:
@@ -120,7 +118,7 @@ def _left_out(found: Pairing, rows: Sequence[Association]) -> list[str]:
 
 
 def _scatters(gathered: Gathered, found: Pairing, rows: Sequence[Association]) -> list[Chart]:
-    looks = encoder_colours(gathered), encoder_symbols(gathered)
+    looks = encoder_looks(gathered)
     score = found.scores[0]
     charts = []
     columns = list(dict.fromkeys(row.alignment for row in rows))

@@ -14,13 +14,13 @@ SYMBOLS = (*FILLED, "circle-open", "square-open", "diamond-open", "triangle-up-o
 def colour_of(names: Iterable[str]) -> dict[str, str]:
     """A colour-blind safe colour for every name.
 
-    Colours follow the order of the alphabet, so that the same names have the same colours in
-    every figure: give all names of the comparison, and take those that a figure needs. After
-    seven they begin again, which is why :func:`symbol_of` goes with them.
+    Colours follow the order of the names and begin again after seven, which is why
+    :func:`symbol_of` goes with them. Give all names of the comparison, always in the same order,
+    and take those that a figure needs: then they have the same colours in every figure.
     """
-    return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(set(names)))}
+    return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(dict.fromkeys(names))}
 
 
 def symbol_of(names: Iterable[str]) -> dict[str, str]:
     """A marker for every name, as plotly calls it; with its colour it is one of 84 looks."""
-    return {name: SYMBOLS[k % len(SYMBOLS)] for k, name in enumerate(sorted(set(names)))}
+    return {name: SYMBOLS[k % len(SYMBOLS)] for k, name in enumerate(dict.fromkeys(names))}

@@ -20,8 +20,7 @@ from reporting.comparison.depths import (
 )
 from reporting.comparison.drawing import (
     dots,
-    encoder_colours,
-    encoder_symbols,
+    encoder_looks,
     finish,
     heat_map,
     key,
@@ -92,7 +91,7 @@ def _answer(
 
 
 def _profiles(gathered: Gathered, found: Depths) -> Chart:
-    looks = encoder_colours(gathered), encoder_symbols(gathered)
+    looks = encoder_looks(gathered)
     families = gathered.encoders["family"].fillna("").astype(str).to_dict()
     shown = list(found.peaks.columns)[:MOST_PANELS]
     figure, keyed = panels(shown), set[str]()

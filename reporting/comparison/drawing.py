@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,27 +32,29 @@ CANDIDATES = {
 }
 
 
-def encoder_colours(gathered: Gathered) -> dict[str, str]:
-    """A colour for every name; an encoder has that of its last step at all of its steps."""
-    return _of_last_step(gathered, colour_of, GREY)
+Looks = tuple[dict[str, str], dict[str, str]]
+"""Colour and mark of every name."""
 
 
-def encoder_symbols(gathered: Gathered) -> dict[str, str]:
-    """A mark for every name, to go with its colour."""
-    return _of_last_step(gathered, symbol_of, "circle")
+def encoder_looks(gathered: Gathered) -> Looks:
+    """Colour and mark of every name; an encoder has those of its last step at all of its steps.
 
-
-def _of_last_step(
-    gathered: Gathered, look: Callable[[Iterable[str]], dict[str, str]], other: str
-) -> dict[str, str]:
+    Those with a trajectory come first, since lines are told apart by colour, and controls last,
+    by the alphabet among equals.
+    """
     table = gathered.encoders
-    last = table[table["final"].astype(bool)].drop_duplicates("run", keep="last")
-    looks = look(list(table.index[table["final"].astype(bool)]))
-    by_run = dict(zip(last["run"].astype(str), last.index, strict=True))
-    found = {}
-    for name, run in zip(table.index, table["run"].astype(str), strict=True):
-        found[name] = looks.get(name) or looks.get(by_run.get(run, ""), other)
-    return found
+    runs, final = table["run"].astype(str), table["final"].astype(bool)
+    alone = table["step"].groupby(runs).transform("nunique") < 2
+    order = zip(table["control"].astype(bool), alone, table.index, strict=True)
+    names = [name for *_, name in sorted(o for o, ends in zip(order, final, strict=True) if ends)]
+    last = dict(zip(runs[final], table.index[final], strict=True))
+    colours, symbols = {}, {}
+    dealt = colour_of(names), symbol_of(names)
+    for name, run in zip(table.index, runs, strict=True):
+        own = name if name in dealt[0] else last.get(run, "")
+        colours[name] = dealt[0].get(own, GREY)
+        symbols[name] = dealt[1].get(own, "circle")
+    return colours, symbols
 
 
 def panels(titles: Sequence[str], columns: int = 2, height: int = 330) -> go.Figure:

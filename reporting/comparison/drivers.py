@@ -12,9 +12,9 @@ import torch
 
 from alignment.inference import fdr_bh
 from reporting.comparison.drawing import (
+    Looks,
     dots,
-    encoder_colours,
-    encoder_symbols,
+    encoder_looks,
     log_axis,
     panels,
     place,
@@ -44,8 +44,6 @@ from reporting.tables import p_text
 QUESTION = "What drives it?"
 MOST_PANELS, MOST_GROUPS = 4, 12
 SURE = 0.05
-Looks = tuple[dict[str, str], dict[str, str]]
-"""Colour and mark of every encoder."""
 
 
 def section(gathered: Gathered, seed: int = 0) -> Section:
@@ -59,7 +57,7 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     if not found:
         note = "no alignment score that encoders of two groups, or of five sizes, have"
         return Section("drivers", QUESTION, "Not enough to say.", [], [note, *notes])
-    looks = encoder_colours(gathered), encoder_symbols(gathered)
+    looks = encoder_looks(gathered)
     items: list[Chart | Grid] = [
         *_group_charts(looks, brain, known, found),
         *_number_charts(looks, brain, known, found),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from reporting.comparison.drawing import encoder_colours, legend
+from reporting.comparison.drawing import encoder_looks, legend
 from reporting.comparison.emergence_figures import components, halves, lead_map, trajectories
 from reporting.comparison.estimates import Estimate, number_text, short
 from reporting.comparison.gathered import Gathered
@@ -116,9 +116,9 @@ def _charts(
     ahead: Sequence[Lead],
 ) -> tuple[list[Chart | Grid], list[str]]:
     """What is drawn, and notes of how much is not."""
-    colours = encoder_colours(gathered)
+    looks = encoder_looks(gathered)
     families = gathered.encoders["family"].fillna("").astype(str).to_dict()
-    drawn, left = trajectories(found, colours, families)
+    drawn, left = trajectories(found, looks, families)
     about = (
         "Mean over runs of an encoder at the steps that they share; the band is the range of its "
         "runs."
@@ -128,7 +128,7 @@ def _charts(
         Chart("emergence_steps", drawn, f"Scores over training steps. {about}")
     ]
     if any(not math.isnan(curve.hours_per_step) for curve in found):
-        over, _ = trajectories(found, colours, families, hours=True)
+        over, _ = trajectories(found, looks, families, hours=True)
         legend(over)
         items.append(Chart("emergence_hours", over, f"Scores over hours of audio. {about}"))
     parts, hidden = components(found, families)
@@ -139,7 +139,7 @@ def _charts(
             "they share; primary targets are solid."
         )
         items.append(Chart("emergence_targets", parts, caption))
-    marks, unseen = halves(table, colours, families)
+    marks, unseen = halves(table, looks[0], families)
     caption = (
         "When each score stands half way from its first to its last value: geometric mean over "
         "runs, with Student's interval of logarithms; very wide ones end at the edge and are "

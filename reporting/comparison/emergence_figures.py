@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from reporting.comparison.colours import COLOURS
 from reporting.comparison.drawing import (
+    Looks,
     dots,
     finish,
     heat_map,
@@ -45,7 +46,7 @@ DASHES = {True: "solid", False: "dash"}
 
 def trajectories(
     found: Sequence[Curve],
-    colours: Mapping[str, str],
+    looks: Looks,
     families: Mapping[str, str],
     hours: bool = False,
 ) -> tuple[go.Figure, int]:
@@ -78,7 +79,7 @@ def trajectories(
             runs = [curve for curve in own if curve.encoder == encoder]
             if runs:
                 named = number == 0 and len(encoders) <= MOST_NAMES
-                _draw_runs(figure, runs, axis, colours, families, where, named)
+                _draw_runs(figure, runs, axis, looks, families, where, named)
         axis.mark(figure, where)
     return figure, left
 
@@ -122,7 +123,7 @@ def _draw_runs(
     figure: go.Figure,
     runs: Sequence[Curve],
     axis: Axis,
-    colours: Mapping[str, str],
+    looks: Looks,
     families: Mapping[str, str],
     where: Mapping[str, int],
     named: bool,
@@ -132,12 +133,12 @@ def _draw_runs(
     steps = _shared_steps(runs)
     if len(steps) < 2:
         for curve in runs:
-            _draw_runs(figure, [curve], axis, colours, families, where, named)
+            _draw_runs(figure, [curve], axis, looks, families, where, named)
         return
     values = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in runs])
     x = axis.places(axis.times_of(first)[np.isin(first.steps, steps)])
     meta = _owners([curve.name for curve in runs], families)
-    colour = colours.get(first.name, GREY)
+    colour, symbol = looks[0].get(first.name, GREY), looks[1].get(first.name, "circle")
     if len(runs) > 1:
         outline = [*values.max(0), *values.min(0)[::-1]]
         figure.add_scatter(
@@ -152,7 +153,7 @@ def _draw_runs(
     ]
     figure.add_scatter(
         x=x, y=mean.tolist(), mode="lines+markers", line={"color": colour, "width": 2.4},
-        marker={"size": 6}, hovertext=texts, hoverinfo="text", meta=meta,
+        marker={"size": 7, "symbol": symbol}, hovertext=texts, hoverinfo="text", meta=meta,
         name=first.encoder if named else "", **where,
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from plotly.subplots import make_subplots
 from reporting.comparison import coverage, depth
 from reporting.comparison.belonging import Owners
 from reporting.comparison.colours import COLOURS, SYMBOLS, colour_of, symbol_of
-from reporting.comparison.drawing import finish, legend, log_axis, panels
+from reporting.comparison.drawing import encoder_looks, finish, legend, log_axis, panels
 from reporting.comparison.gathering import gather
 from reporting.comparison.inks import rgba, words
 from reporting.comparison.plain import plain, plain_figure
@@ -89,9 +89,20 @@ def test_rows_and_families_have_owners(owners: Owners) -> None:
 def test_looks_are_the_same_for_the_same_names_and_told_apart() -> None:
     names = [f"encoder {k:02d}" for k in range(80)]
     colours, symbols = colour_of(names), symbol_of(names)
-    assert colours == colour_of(names[::-1])
     assert len({(colours[name], symbols[name]) for name in names}) == 80
     assert math.lcm(len(COLOURS), len(SYMBOLS)) == 84
+
+
+def test_lines_of_trajectories_have_colours_of_their_own() -> None:
+    rows = [tables.row(f"a{i}", "fmri/a", "r2", 0.1) for i in range(9)]
+    rows += [tables.row(f"run{i}", "fmri/a", "r2", 0.1, step=s) for i in range(4) for s in (0, 9)]
+    rows += [tables.row("a_floor", "fmri/a", "r2", 0.1)]
+    made = tables.gathered(rows, {"a_floor": {"control": True}})
+    colours, symbols = encoder_looks(made)
+    assert [colours[f"run{i}-9"] for i in range(4)] == list(COLOURS[:4])
+    assert (colours["run2-0"], symbols["run2-0"]) == (COLOURS[2], SYMBOLS[2])
+    assert colours["a0"] == COLOURS[4]
+    assert symbols["a_floor"] == SYMBOLS[(4 + 9) % len(SYMBOLS)]
 
 
 @pytest.fixture

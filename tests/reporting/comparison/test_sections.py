@@ -157,8 +157,8 @@ def test_an_answer_says_what_one_family_makes_of_it() -> None:
     assert first.pearson.low > 0.8
     assert abs(first.pearson_left.low) < 0.7
     assert "(lowest without ours)" in found.answer
-    assert "above 0 for 1 of 1" in found.answer
-    assert "with families for units for 0" in found.answer
+    assert "Of 1 alignment scores 1 have an interval above 0" in found.answer
+    assert "0 with families for units" in found.answer
 
 
 def test_without_a_control_the_floor_is_that_of_the_paper() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 import os
 import sys
 import traceback
@@ -18,11 +17,20 @@ from commands.folders import job_folder, run_folder, sweep_folder
 
 
 def register_resolvers() -> None:
-    """Make ``${run_folder:…}``, the folders of sweeps and products known to the configs."""
+    """Make ``${run_folder:…}``, the folders of sweeps and the like known to the configs."""
     OmegaConf.register_new_resolver("run_folder", run_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
     OmegaConf.register_new_resolver("job_folder", job_folder, replace=True)
-    OmegaConf.register_new_resolver("product", operator.mul, replace=True)
+    OmegaConf.register_new_resolver("validation_batches", validation_batches, replace=True)
+
+
+def validation_batches(every: int, max_steps: int, accumulate: int) -> int:
+    """Batches between two validations, of a run that is examined ``every`` so many steps."""
+    given = {"schedule.every": every, "max_steps": max_steps, "accumulate_grad_batches": accumulate}
+    for name, value in given.items():
+        if not isinstance(value, int):
+            raise ValueError(f"{name}={value}: expected a whole number")
+    return min(every, max(1, max_steps)) * accumulate
 
 
 def launch(main: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from evaluation.benchmark import Benchmark
+from evaluation.benchmark import Benchmark, Failure
 from evaluation.evaluate import Evaluation, evaluate
 from models.encoder import Encoder, StoredFeatures
 
@@ -41,8 +41,8 @@ def control_scores(
     encoders : mapping
         Other encoders, such as log-mel statistics.
     copies : mapping
-        Functions from the encoder to a changed copy of it. One that cannot be made, such as new
-        weights of an encoder without weights, is left out with a line in the log.
+        Functions from the encoder to a changed copy of it. One that there cannot be (ValueError),
+        such as new weights of an encoder without weights, is left out with a line in the log.
     options
         As of :func:`evaluation.evaluate.evaluate`.
 
@@ -63,8 +63,11 @@ def control_scores(
     for name, function in copies.items():
         try:
             others[name] = function(encoder)
-        except Exception as error:
+        except ValueError as error:
             log.info("no control %s: %s", name, error)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            result.failures += [Failure(benchmark.name, why, name) for benchmark in able]
     for name, other in others.items():
         if isinstance(other, nn.Module):
             other.to(device)

@@ -89,7 +89,7 @@ def evaluate(
         if on_part is not None:
             on_part(Evaluation(scores, failures))
 
-    with _eval_mode(encoder), torch.inference_mode(), _bar(progress) as bar:
+    with _eval_mode(encoder), _exact_products(), torch.inference_mode(), _bar(progress) as bar:
         groups, unreadable = _by_stimuli(benchmarks, bar)
         add([], [Failure(name, why, encoder.name, step) for name, why in unreadable])
         if unreadable and on_error == "raise":
@@ -226,6 +226,21 @@ def _eval_mode(encoder: Encoder | StoredFeatures) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
+
+
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """Matrix products of a GPU in full float32 inside, however they are where this is called.
+
+    Scores made while training, which may take shorter products, are then those made from the
+    checkpoint.
+    """
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager

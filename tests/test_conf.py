@@ -338,6 +338,8 @@ def test_validation_comes_with_the_schedule_where_gradients_accumulate(tmp_path:
     cfg = config(tmp_path, "trainer.accumulate_grad_batches=4", "schedule.every=50")
     assert cfg.trainer.val_check_interval == 200  # batches
     assert config(tmp_path, "schedule.every=50").trainer.val_check_interval == 50
+    short = config(tmp_path, "schedule.every=50", "max_steps=20")
+    assert short.trainer.val_check_interval == 20  # its end is validated too
 
 
 @pytest.mark.parametrize("name", options("logger"))

@@ -58,3 +58,16 @@ def test_a_control_that_fails_is_reported_under_its_name() -> None:
     (failure,) = result.failures
     assert (failure.encoder, failure.benchmark) == ("broken", "probe/loud")
     assert "no weights" in failure.error
+
+
+def test_a_copy_that_cannot_be_made_is_no_control_and_an_error_in_making_it_a_failure() -> None:
+    def without_weights(encoder: object) -> ToyEncoder:
+        raise ValueError("no weights")
+
+    def broken(encoder: object) -> ToyEncoder:
+        raise AttributeError("a slip")
+
+    copies = {"new weights": without_weights, "broken": broken}
+    (failure,) = control_scores(ToyEncoder(), [task()], {}, copies).failures
+    assert (failure.encoder, failure.benchmark) == ("broken", "probe/loud")
+    assert "a slip" in failure.error

@@ -143,6 +143,27 @@ def test_train_mode_of_every_module_and_all_weights_are_left_as_they_were(fails:
     assert all(p.grad is None and p.requires_grad for p in encoder.parameters())
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_products_are_exact_inside_and_as_they_were_after(fails: bool) -> None:
+    seen = []
+
+    class Watched(ToyEncoder):
+        def encode(self, audio, lengths):
+            seen.append(torch.get_float32_matmul_precision())
+            if fails:
+                raise RuntimeError("no")
+            return super().encode(audio, lengths)
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        evaluate(Watched(), [MeanBenchmark("fmri/toy", sounds())])
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(seen) == {"highest"}
+
+
 def test_fingerprint_is_of_the_weights_not_of_the_name() -> None:
     assert fingerprint(ToyEncoder()) == fingerprint(ToyEncoder(name="other"))
     assert fingerprint(ToyEncoder()) != fingerprint(ToyEncoder(gain=1.0001))

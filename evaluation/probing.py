@@ -145,7 +145,10 @@ class ClassificationProbe:
         values: Sequence[float],
     ) -> tuple[float, float] | tuple[None, None]:
         if self.interval == "folds":
-            return mean_interval(torch.tensor(values, dtype=torch.float64))
+            low, high = bounds = mean_interval(torch.tensor(values, dtype=torch.float64))
+            if low is None or high is None or measure == "d_prime":
+                return bounds
+            return max(low, 0.0), min(high, 1.0)  # the other measures end there
         drawn = [
             measures.replicates(measure, found, true, self.task.classes, seed)
             for seed, (found, true) in enumerate(zip(decisions, truth, strict=True))

@@ -82,6 +82,14 @@ def test_value_and_interval_are_over_folds() -> None:
     assert (row.ci_low, row.ci_high) == pytest.approx((low, high), rel=1e-6)
 
 
+def test_intervals_of_shares_end_at_1() -> None:
+    x = torch.nn.functional.one_hot(LABELS, CLASSES) * 5.0 + normal(3, N, CLASSES)
+    x[FOLDS == 2] = normal(4, int((FOLDS == 2).sum()), CLASSES)
+    row = scored(probe(), x)["linear_accuracy"]
+    assert row.value < 0.95
+    assert row.ci_high == 1
+
+
 @pytest.mark.parametrize("classifier", ["knn_shares", "ridge_decisions"])
 def test_a_fold_is_never_fitted_on(classifier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     original = getattr(probes, classifier)

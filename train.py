@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 def train(cfg: DictConfig) -> pl.Trainer:
     """Compose the run from its config and fit it."""
-    settings = resolved(cfg)  # what is not set is told by its own name, before anything is made
     for name, value in {"max_steps": cfg.max_steps, "seed": cfg.seed}.items():
         if not isinstance(value, int) or value < 0:
             raise ValueError(f"{name}={value}: expected a whole number, 0 or more")
+    settings = resolved(cfg)  # what is not set is told by its own name, before anything is made
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
     folder = Path(cfg.paths.run)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
+from pytorch_lightning.utilities import rank_zero_only
 from rich.progress import track
 from torch import Tensor, nn
 
@@ -220,7 +221,8 @@ class KMeansTarget(SpectralTarget):
 
     def _fit_codebooks(self, features: Tensor) -> None:
         residual = features
-        for q in track(range(self.codebooks), description="Fitting k-means targets"):
+        hidden = getattr(rank_zero_only, "rank", 0) not in (None, 0)  # every rank fits the same
+        for q in track(range(self.codebooks), "Fitting k-means targets", disable=hidden):
             book = kmeans(residual, self.codebook_size, self.iterations, self.seed + q)
             self.codebook[q] = book
             residual = residual - book[nearest(residual, book)]

@@ -104,10 +104,9 @@ def correlate(
     """As :func:`correlation`, with a 95 % bootstrap interval over encoders.
 
     Pearson: ``tanh(z ± t_{n-2-k} s)``, s the deviation of z over draws, below eight encoders half
-    the width of its middle 68 %. Spearman: percentiles of
-    the draws; of a perfect order, which every draw shares, down to the end of the interval of
-    Bonett & Wright (2000) when two neighbours have changed places. No interval for fewer than
-    5 + k encoders.
+    the width of its middle 68 %. Spearman: percentiles of the draws; of a perfect order, which
+    every draw shares, down to the end of the interval of Bonett & Wright (2000) when two neighbours
+    have changed places. No interval for fewer than 5 + k encoders.
 
     Raises
     ------

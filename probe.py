@@ -23,11 +23,12 @@ from commands.errors import explain
 from commands.launch import guarded, launch
 from commands.sweep import Examined, in_sweep, reported, run_job
 from commands.watch import watch
-from evaluation.benchmark import Benchmark, Failure, Score, append_rows, replace_rows
+from evaluation.benchmark import Benchmark
 from evaluation.cache import FeatureCache
 from evaluation.contrast import contrasts
 from evaluation.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
+from evaluation.rows import Failure, Score, append_rows, replace_rows
 from evaluation.scored import Scored, write_failures
 from evaluation.selfcheck import self_check
 from reporting.profiles import write_profiles

@@ -31,7 +31,6 @@ from alignment.procrustes import shape
 from alignment.rsa import dissimilarities, ranks
 from alignment.shifts import column_shifts, matrix_shifts, partial_shifts
 
-Family = Literal["rank geometry", "geometry", "dependence", "neighbourhood"]
 NEIGHBOURS = 10
 EXCLUSION = 5
 """Rows about a row that are never its neighbours: 200 ms at 25 Hz."""
@@ -45,8 +44,6 @@ class Metric:
 
     Attributes
     ----------
-    family : str
-        What kind of likeness it measures.
     kind : {"matrix", "partial", "basis", "signs"}
         Whether a signature is an n x n matrix, one whose product is taken given ``|i - j|``, n
         rows of columns, or dissimilarities whose order is compared.
@@ -60,7 +57,6 @@ class Metric:
         Whether matrices are symmetric.
     """
 
-    family: Family
     kind: Literal["matrix", "partial", "basis", "signs"]
     signature: Callable[[Tensor], Tensor]
     finish: Callable[[Tensor, int], Tensor] = lambda product, n: product
@@ -290,27 +286,19 @@ def _compared(d: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 METRICS: dict[str, Metric] = {
-    "rsa_spearman": Metric("rank geometry", "matrix", partial(_geometry, ranked_pairs)),
-    "rsa_partial": Metric("rank geometry", "partial", partial(_geometry, ranked_pairs)),
-    "kendall": Metric("rank geometry", "signs", _dissimilarity),
-    "rsa_pearson": Metric("geometry", "matrix", partial(_geometry, _plain_pairs)),
-    "procrustes": Metric("geometry", "basis", _shape, _nearness),
-    "cka": Metric("dependence", "matrix", partial(_kernel, linear_kernel, False)),
-    "cka_debiased": Metric(
-        "dependence", "matrix", partial(_kernel, linear_kernel, True), debiased=True
-    ),
-    "cka_rbf": Metric("dependence", "matrix", partial(_kernel, rbf_kernel, False)),
-    "cka_rbf_debiased": Metric(
-        "dependence", "matrix", partial(_kernel, rbf_kernel, True), debiased=True
-    ),
-    "dcor": Metric("dependence", "matrix", partial(_kernel, distances, False), _root),
-    "dcor_debiased": Metric(
-        "dependence", "matrix", partial(_kernel, distances, True), debiased=True
-    ),
-    "rv2": Metric("dependence", "matrix", _hollow),
-    "gaussian_mi": Metric("dependence", "basis", _basis, _information),
-    "mutual_knn": Metric(
-        "neighbourhood", "matrix", _graph, _above_chance, debiased=True, symmetric=False
-    ),
+    "rsa_spearman": Metric("matrix", partial(_geometry, ranked_pairs)),
+    "rsa_partial": Metric("partial", partial(_geometry, ranked_pairs)),
+    "kendall": Metric("signs", _dissimilarity),
+    "rsa_pearson": Metric("matrix", partial(_geometry, _plain_pairs)),
+    "procrustes": Metric("basis", _shape, _nearness),
+    "cka": Metric("matrix", partial(_kernel, linear_kernel, False)),
+    "cka_debiased": Metric("matrix", partial(_kernel, linear_kernel, True), debiased=True),
+    "cka_rbf": Metric("matrix", partial(_kernel, rbf_kernel, False)),
+    "cka_rbf_debiased": Metric("matrix", partial(_kernel, rbf_kernel, True), debiased=True),
+    "dcor": Metric("matrix", partial(_kernel, distances, False), _root),
+    "dcor_debiased": Metric("matrix", partial(_kernel, distances, True), debiased=True),
+    "rv2": Metric("matrix", _hollow),
+    "gaussian_mi": Metric("basis", _basis, _information),
+    "mutual_knn": Metric("matrix", _graph, _above_chance, debiased=True, symmetric=False),
 }
 """RV is the same as ``cka`` and HSIC its numerator: neither is counted a second time."""

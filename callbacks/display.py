@@ -10,8 +10,9 @@ import wandb
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from callbacks.summary import lineage
-from evaluation.benchmark import Benchmark, Failure, Score
+from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Evaluation
+from evaluation.rows import Failure, Score
 from reporting.downstream import global_keys
 from reporting.figures import layer_step_png, trajectory_figure, write_report
 from reporting.profiles import write_profiles

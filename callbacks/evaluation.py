@@ -23,15 +23,9 @@ from callbacks.display import (
 )
 from callbacks.schedule import Schedule
 from callbacks.summary import tell_summaries
-from evaluation.benchmark import (
-    Benchmark,
-    Extensible,
-    Failure,
-    Score,
-    append_rows,
-    replace_rows,
-)
+from evaluation.benchmark import Benchmark, Extensible
 from evaluation.evaluate import Encoder, Evaluation, evaluate
+from evaluation.rows import Failure, Score, append_rows, as_score, replace_rows
 
 
 class EvaluationCallback(pl.Callback):
@@ -100,8 +94,8 @@ class EvaluationCallback(pl.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.scores = [Score(**row) for row in state_dict["scores"]]
-        self.baseline_scores = [Score(**row) for row in state_dict["baseline_scores"]]
+        self.scores = [as_score(row) for row in state_dict["scores"]]
+        self.baseline_scores = [as_score(row) for row in state_dict["baseline_scores"]]
         self.failures = [Failure(**row) for row in state_dict["failures"]]
         self.visited = list(state_dict["visited"])
         self.headlines = keys_of_steps(self.scores)

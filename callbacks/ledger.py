@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.benchmark import Score, append_rows, read_scores, replace_rows
+from evaluation.rows import Score, append_rows, read_scores, replace_rows
 
 Place = tuple[str, int | None, str]
 """Encoder, step and benchmark."""

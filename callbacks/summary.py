@@ -9,7 +9,7 @@ import pandas as pd
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from callbacks.arrivals import name_of
-from evaluation.benchmark import Score
+from evaluation.rows import Score
 from reporting.summaries import key_summaries
 from reporting.tables import score_table
 

@@ -27,8 +27,9 @@ from callbacks.evaluation import full_forms, suits
 from callbacks.ledger import Entry, Ledger, read_entries
 from callbacks.summary import tell_origin, tell_summaries
 from callbacks.tracking import FLUSH_SECONDS
-from evaluation.benchmark import Benchmark, Failure, Score, append_rows
+from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Encoder, Evaluation, evaluate, fingerprint
+from evaluation.rows import Failure, Score, append_rows
 from models.checkpoint import read_checkpoint
 from reporting.downstream import global_keys
 from reporting.tables import score_table

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.loggers import Logger
 
 from commands.errors import causes, explain
-from evaluation.benchmark import Benchmark, Extensible, Failure, Probing
+from evaluation.benchmark import Benchmark, Extensible, Probing
+from evaluation.rows import Failure
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from rich.console import Console
 
 from commands.errors import explain
 from commands.launch import quieten
-from evaluation.benchmark import Failure, append_rows, replace_rows
+from evaluation.rows import Failure, append_rows, replace_rows
 from reporting.sweep import Outcome, print_outcomes
 
 log = logging.getLogger(__name__)

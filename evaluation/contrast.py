@@ -22,10 +22,12 @@ from alignment.nulls import sign_flips
 from alignment.rsa import compare
 from alignment.selection import group_medians
 from datamodules.stimuli import ResponseSet, StimulusSet
-from evaluation.benchmark import Benchmark, Score
+from evaluation.benchmark import Benchmark
 from evaluation.cache import FeatureCache
 from evaluation.features import Features, Pooling, extract
-from evaluation.summaries import SELECTED, new_row, participant_rows, participants
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score, meaning
+from evaluation.summaries import new_row, participant_rows, participants
 from models.encoder import Encoder, StoredFeatures
 
 
@@ -58,7 +60,10 @@ class Contrast:
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         rows = self.benchmark.difference(features, self.reference)
-        return [replace(row, metric=f"{row.metric}_over_{self.label}") for row in rows]
+        return [
+            replace(row, **meaning(Quantity(row.of, row.analysis, "contrast", self.label)))
+            for row in rows
+        ]
 
 
 def contrasts(

@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import nn
 
-from evaluation.benchmark import Benchmark, Failure
+from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Evaluation, evaluate
+from evaluation.rows import Failure
 from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)

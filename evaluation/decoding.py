@@ -17,8 +17,8 @@ from alignment.nulls import NullTest, draw_shifts
 from alignment.ridge import penalties
 from alignment.rsa import pearson
 from datamodules.brain.cocktail import TwoTalkerRecording
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.rows import Score
 
 TALKERS = ("attended", "unattended")
 COLUMNS = (*(("r", talker) for talker in TALKERS), ("r_difference", "-".join(TALKERS)))

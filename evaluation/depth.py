@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product as pairs
 
 import torch
@@ -13,18 +13,20 @@ from alignment.agreement import peak_depth, peak_draws
 from alignment.difference import two_sided_p
 from alignment.inference import percentile_interval
 from alignment.kernels import unit
-from alignment.signatures import METRICS, Metric
-from evaluation.benchmark import Score
+from alignment.signatures import Metric
+from evaluation.metrics import Family, facts
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score
 from evaluation.series import Series
-from evaluation.summaries import SELECTED
 from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
 DRAWS = 2000
+DIFFERENCE = Quantity("peak_depth_difference", kind="peak")
 
 
 def depth_rows(
-    rows: TimeRows, tested: Mapping[str, AgainstSurrogates], layers: Sequence[str]
+    rows: TimeRows, tested: Mapping[Quantity, AgainstSurrogates], layers: Sequence[str]
 ) -> Iterator[Score]:
     """Relative depth of the best layer, 0 the first and 1 the last, by metric and between families.
 
@@ -40,21 +42,21 @@ def depth_rows(
     curves = {name: curve for name, curve in curves.items() if not peak_depth(curve).flat}
     draws = {name: peak_draws(curve, DRAWS) for name, curve in curves.items()}
 
-    def row(metric: str, value: float, found: Tensor, **fields: object) -> Score:
+    def row(metric: Quantity, value: float, found: Tensor, **fields: object) -> Score:
         low, high = percentile_interval(found)
         return rows.one(metric, SELECTED, value, ci_low=low, ci_high=high, **fields)
 
     depth = {name: peak_depth(curve).depth for name, curve in curves.items()}
-    for name, found in draws.items():
-        yield row(f"peak_depth_{name}", depth[name], found)
+    for what, found in draws.items():
+        yield row(what.as_kind("peak"), depth[what], found)
     for a, b in pairs(_of(draws, "rank geometry"), _of(draws, "dependence")):
         between = draws[a] - draws[b]
-        fields = {"target": f"{a}-{b}", "p": float(two_sided_p(between))}
-        yield row("peak_depth_difference", depth[a] - depth[b], between, **fields)
+        fields = {"target": f"{a.name}-{b.name}", "p": float(two_sided_p(between))}
+        yield row(DIFFERENCE, depth[a] - depth[b], between, **fields)
 
 
-def _of(names: Mapping[str, object], family: str) -> list[str]:
-    return [name for name in names if METRICS[name.removeprefix("lag_")].family == family]
+def _of(quantities: Iterable[Quantity], family: Family) -> list[Quantity]:
+    return [one for one in quantities if facts(one.of).family == family]
 
 
 def _curves(rows: TimeRows, found: AgainstSurrogates) -> Float[Tensor, "subjects sentences layers"]:

@@ -12,9 +12,10 @@ from alignment.lags import lag_curve, principal_components
 from alignment.ridge import crossvalidated_prediction, penalties
 from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import TimedResponseSet
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
 from evaluation.frames import bin_weights
+from evaluation.quantities import Quantity
+from evaluation.rows import Score
 from evaluation.summaries import new_row
 
 
@@ -83,7 +84,7 @@ class TimedAlignment:
                 rows += self._lags(layer, feature)
         return rows
 
-    def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
+    def _row(self, metric: str | Quantity, layer: str, value: Tensor, **fields: object) -> Score:
         return new_row(self.name, self.responses, metric, layer, float(value), **fields)
 
     def _regression(self, layer: str, x: Tensor) -> list[Score]:
@@ -120,7 +121,7 @@ class TimedAlignment:
         y, folds = self.responses.values, self.responses.folds
         curve = lag_curve(x, y, folds, steps, self.lag_alphas).mean(1)
         return [
-            self._row("lag_r2", layer, value, window=f"{step / rate:.2f}")
+            self._row(Quantity("r2", "delay"), layer, value, window=f"{step / rate:.2f}")
             for step, value in zip(steps, curve, strict=True)
         ]
 

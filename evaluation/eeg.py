@@ -14,12 +14,14 @@ import torch
 from alignment.inference import fdr_bh
 from alignment.signatures import METRICS
 from datamodules.sentences import SentenceResponses
-from evaluation.benchmark import Score
 from evaluation.collector import Memory
 from evaluation.depth import ceiling, depth_rows
 from evaluation.features import Features
+from evaluation.metrics import check_known
 from evaluation.pieces import Cutter, TooShort
 from evaluation.prosody import Prosody, contrast_rows, sharing_rows
+from evaluation.quantities import Quantity
+from evaluation.rows import Score
 from evaluation.scalp import map_rows
 from evaluation.series import Draws, Series, Span
 from evaluation.surrogates import circular, mismatched
@@ -109,9 +111,7 @@ class FrameAlignment:
     ) -> None:
         metrics = ALL if metrics == "all" else metrics
         by_pieces = {*window_metrics, *map_metrics, *word_metrics, *prosody_metrics}
-        unknown = sorted({*metrics, *lag_metrics, *by_pieces} - set(METRICS))
-        if unknown:
-            raise ValueError(f"{name}: no metric {unknown[0]}: choose from {', '.join(METRICS)}")
+        check_known(name, sorted({*metrics, *lag_metrics, *by_pieces}), METRICS)
         if surrogates not in ("circular", "mismatch"):
             raise ValueError(f"{name}: surrogates {surrogates!r}, expected circular or mismatch")
         if surrogates == "circular" and by_pieces:
@@ -176,8 +176,9 @@ class FrameAlignment:
         peaks = {}
         for name in self.lag_metrics:
             found, people = later[name], self._people(name, series, series.spans(self.lags))
-            yield from rows.timed(f"lag_{name}", layers, found, times, people)
-            peaks[f"lag_{name}"] = (people or found.at)(found.highest())
+            what = Quantity(name, "delay")
+            yield from rows.timed(what, layers, found, times, people)
+            peaks[what] = (people or found.at)(found.highest())
         yield from depth_rows(rows, peaks, layers)
         yield from self._window_rows(series.keep(series.position == 0), layers)
         for name in self.map_metrics:
@@ -202,10 +203,10 @@ class FrameAlignment:
             return
         made: list[Score] = []
         for name, found in tested.items():
-            made += rows.layers(name, layers, found, self._ceiling(name, series))
+            made += rows.layers(Quantity(name), layers, found, self._ceiling(name, series))
         p = torch.cat([found.p()[:, 0] for found in tested.values()])
         yield from with_p(made, layers, fdr_bh(p))
-        yield from depth_rows(rows, tested, layers)
+        yield from depth_rows(rows, {Quantity(name): t for name, t in tested.items()}, layers)
 
     def _ceiling(self, name: str, series: Series) -> tuple[float, float] | None:
         """It is that of the data, the same for every encoder with frames as long."""
@@ -226,7 +227,7 @@ class FrameAlignment:
         for name in self.window_metrics:
             found = mismatched(METRICS[name], series, self.draws, spans, False, self._memory[name])
             people = self._people(name, series, spans)
-            yield from rows.timed(f"window_{name}", layers, found, middles, people)
+            yield from rows.timed(Quantity(name, "window"), layers, found, middles, people)
 
     def _word_rows(self, features: Mapping[str, Features]) -> Iterator[Score]:
         if not self.word_metrics:

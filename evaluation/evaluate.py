@@ -22,9 +22,10 @@ from rich.progress import (
 from torch import nn
 
 from datamodules.stimuli import StimulusSet
-from evaluation.benchmark import Benchmark, Failure, Score
+from evaluation.benchmark import Benchmark
 from evaluation.cache import Extract, FeatureCache
 from evaluation.features import Features, counted, extract, gather_objects, rank_and_world
+from evaluation.rows import Failure, Score
 from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,10 @@ from alignment.probe_metrics import Event, matched_f1, segment_error_rate
 from alignment.ridge import penalties
 from datamodules.events import EventTask
 from datamodules.task import Split
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.metrics import check_known
 from evaluation.probing import fold_rows
+from evaluation.rows import Score
 
 F1: dict[str, dict[str, float]] = {
     "event_onset_200ms_f1": {"tolerance": 0.2},
@@ -29,7 +30,7 @@ F1: dict[str, dict[str, float]] = {
     "event_onset_offset_50ms_20pct_f1": {"tolerance": 0.05, "offset_share": 0.2},
 }
 ERROR_RATE = "segment_1s_error_rate"
-"""The smaller the better, as `reporting.tables` knows; of all others, the larger."""
+"""The smaller the better, as `evaluation.metrics` knows; of all others, the larger."""
 METRICS = (*F1, ERROR_RATE)
 THRESHOLDS = (0.5, 0.6, 0.4, 0.7, 0.3, 0.8, 0.2, 0.9, 1.0, 1.1, 1.2)
 """Between silent frames at 0 and sounding ones at 1; of equal thresholds the first is taken."""
@@ -100,11 +101,7 @@ class EventProbe:
         self.task = task
         self.stimuli = task.stimuli
         self.metrics = tuple(metrics or task.metrics or METRICS[:1])
-        unknown = [metric for metric in self.metrics if metric not in METRICS]
-        if unknown:
-            raise ValueError(
-                f"{name}: events have no metric {unknown[0]}: choose from {', '.join(METRICS)}"
-            )
+        check_known(name, self.metrics, METRICS)
         if not all(split.valid.any() for split in task.splits):
             raise ValueError(
                 f"{name}: {len(task.splits)} folds leave no clips to choose a threshold on: give "

@@ -10,8 +10,9 @@ from alignment.inference import positive_r2
 from alignment.ridge import crossvalidated_prediction, penalties
 from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import ResponseSet
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.metrics import check_known
+from evaluation.rows import Score
 from evaluation.summaries import new_row
 
 
@@ -57,6 +58,7 @@ class ResponseAlignment:
                 f"{name}: {len(responses.targets)} targets, but correlation distances need at "
                 "least three: write metrics: [r2] into its yaml"
             )
+        check_known(name, metrics, ("r2", "rsa"))
         self.metrics = tuple(metrics)
         self.name = name
         self.responses = responses

@@ -10,8 +10,9 @@ from alignment.banded_ridge import banded_ridge
 from alignment.ridge import penalties
 from alignment.selection import group_medians
 from datamodules.stimuli import ResponseSet
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.quantities import Quantity
+from evaluation.rows import Score
 from evaluation.summaries import voxel_rows
 
 
@@ -63,5 +64,6 @@ class LayerContributions:
 
         rows = list(voxel_rows(self.name, responses, "r2", [*features], found.alone, together))
         for metric, values in (("r2_added", found.added), ("r2_share", found.share)):
-            rows += voxel_rows(self.name, responses, metric, [*features], values)
+            what = Quantity(metric, kind="contribution")
+            rows += voxel_rows(self.name, responses, what, [*features], values)
         return rows

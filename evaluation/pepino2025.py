@@ -14,9 +14,9 @@ from alignment.inner_folds import ALPHAS, nested_ridge
 from alignment.nulls import shuffled_rows
 from alignment.selection import group_medians
 from datamodules.stimuli import ResponseSet
-from evaluation.benchmark import Score
 from evaluation.contrast import regression_difference
 from evaluation.features import Features, Pooling
+from evaluation.rows import Score
 from evaluation.summaries import has_row_each, voxel_rows
 
 

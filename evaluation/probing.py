@@ -15,9 +15,10 @@ from alignment.inference import mean_interval, percentile_interval
 from datamodules.events import EventTask
 from datamodules.task import Task
 from evaluation import measures
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
 from evaluation.probes import NAMED, Commonest, Probe
+from evaluation.quantities import Quantity
+from evaluation.rows import Score, meaning
 
 log = logging.getLogger(__name__)
 
@@ -105,26 +106,28 @@ class ClassificationProbe:
             for probe in self.probes
             for layer, decisions in probe.decisions(layers, self.task)
             for measure in measures.measures(self.task, self._whole)
-            for row in self._rows(f"{probe.name}_{measure}", layer, measure, decisions)
+            for row in self._rows(Quantity(measure, probe.name), layer, decisions)
         ]
 
-    def _rows(
-        self, metric: str, layer: str, measure: str, decisions: Sequence[Tensor]
-    ) -> Iterator[Score]:
+    def _rows(self, quantity: Quantity, layer: str, decisions: Sequence[Tensor]) -> Iterator[Score]:
         """One row over all splits and, where there are several, one for each."""
+        measure = quantity.of
         task, truth = self.task, [self._truth(split.test) for split in self.task.splits]
         values = [
             measures.value(measure, found, true, task.classes)
             for found, true in zip(decisions, truth, strict=True)
         ]
         if measure == "d_prime" and not all(map(math.isfinite, values)):
-            log.warning("%s: no d' of layer %s: a class is told apart without error", metric, layer)
+            log.warning(
+                "%s: no d' of layer %s: a class is told apart without error", quantity.name, layer
+            )
             return
         chances = [measures.chance(measure, true, task.classes) for true in truth]
         mean = sum(values) / len(values)
         simulated = task.provenance.simulated
         low, high = self._bounds(measure, decisions, truth, values)
-        row = Score(self.name, metric, layer, mean, simulated=simulated, n=len(self.stimuli))
+        fields = {**meaning(quantity), "simulated": simulated, "n": len(self.stimuli)}
+        row = Score(self.name, layer=layer, value=mean, **fields)
         yield replace(row, chance=sum(chances) / len(chances), ci_low=low, ci_high=high)
         yield from fold_rows(row, task, values, chances)
 
@@ -172,7 +175,7 @@ def fold_rows(
         fold, n = int(task.folds[split.test][0]), int(split.test.sum())
         name = task.fold_names[fold] if task.fold_names else str(fold)
         chance = chances[place] if chances else None
-        yield replace(row, value=value, chance=chance, target=name, n=n)
+        yield replace(row, value=value, chance=chance, target=name, n=n, kind="fold")
 
 
 def _made(name: str, probes: Sequence[str | Probe]) -> list[Probe]:

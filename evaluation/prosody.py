@@ -24,11 +24,11 @@ from alignment.prosody import (
 )
 from alignment.signatures import METRICS, NEIGHBOURS
 from datamodules.stimuli import StimulusSet
-from evaluation.benchmark import Score
 from evaluation.features import Features
 from evaluation.frames import frames_at
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score
 from evaluation.series import Draws, Series
-from evaluation.summaries import SELECTED
 from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 SAMPLE_RATE = 16_000
 HOP = 0.010
 FEWEST_PAIRS = 5
+TNC, MEDIATION = Quantity("tnc", "sharing"), Quantity("mediation_ratio", "sharing")
 EXCLUSION = 0.2
 """Moments nearer than this (s) are not neighbours (Theiler 1986)."""
 
@@ -122,7 +123,9 @@ def contrast_rows(
             low, high = bootstrap_ci(values)
             p = float(sign_flips(values).p) if target == "difference" else None
             fields = {"target": target, "ci_low": low, "ci_high": high, "p": p}
-            yield rows.one(f"prosody_{name}", SELECTED, float(values.mean()), **fields)
+            yield rows.one(
+                Quantity(name, "prosody", "excess"), SELECTED, float(values.mean()), **fields
+            )
 
 
 def sharing_rows(
@@ -187,8 +190,8 @@ def sharing_rows(
     for j, layer in enumerate(layers):
         low, high = bootstrap_ci(found[j], groups=rows.sentence)
         fields = {"ci_low": low, "ci_high": high, "p": float(corrected[j])}
-        yield rows.one("tnc", layer, float(found[j].mean()), **fields)
-        yield rows.band("tnc", layer, draw[:, j])
+        yield rows.one(TNC, layer, float(found[j].mean()), **fields)
+        yield rows.band(TNC, layer, draw[:, j])
         yield _mediation_row(rows, layer, shares[j])
 
 
@@ -201,7 +204,7 @@ def _mediation_row(rows: TimeRows, layer: str, r: Float[Tensor, "pieces 3"]) -> 
     drawn = unit_counts(len(sums), 2000, 0) @ sums
     draws = mediated_share(*(drawn[:, :3] / drawn[:, 3:]).T)
     low, high = percentile_interval(draws)
-    return rows.one("mediation_ratio", layer, float(value), ci_low=low, ci_high=high)
+    return rows.one(MEDIATION, layer, float(value), ci_low=low, ci_high=high)
 
 
 def _cut(frames: Tensor, first: int, length: int) -> Tensor:

@@ -12,10 +12,10 @@ from alignment.clusters import cluster_test
 from alignment.inference import bootstrap_ci
 from alignment.signatures import METRICS, Metric, product
 from datamodules.sentences import SentenceResponses
-from evaluation.benchmark import Score
 from evaluation.collector import Collector
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score
 from evaluation.series import Draws, Series
-from evaluation.summaries import SELECTED
 from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
 
@@ -48,8 +48,8 @@ def map_rows(
     if people >= FEWEST_PEOPLE:
         clusters = cluster_test(excess.mean(0), neighbours(rows.responses), tail=1).p_map
     for metric, table, probability in (
-        (f"map_{name}", values, p),
-        (f"excess_map_{name}", excess, clusters),
+        (Quantity(name, "map"), values, p),
+        (Quantity(name, "map", "excess"), excess, clusters),
     ):
         for c, channel in enumerate(rows.responses.channels):
             mean = table[:, :, c]

@@ -10,17 +10,10 @@ from typing import Any
 
 from torch import nn
 
-from evaluation.benchmark import (
-    Benchmark,
-    Failure,
-    Score,
-    append_rows,
-    read_lines,
-    read_scores,
-    replace_rows,
-)
+from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Evaluation, fingerprint
 from evaluation.identity import UnknownIdentityError, described, identity
+from evaluation.rows import Failure, Score, append_rows, read_lines, read_scores, replace_rows
 from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)

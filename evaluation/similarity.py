@@ -14,10 +14,11 @@ from alignment.rsa import compare, rdm, zscore
 from alignment.rsa_blocks import heldout_rdms
 from alignment.splits import random_halves
 from datamodules.stimuli import ResponseSet
-from evaluation.benchmark import Score
 from evaluation.contrast import similarity_difference
 from evaluation.features import Features, Pooling
-from evaluation.summaries import SELECTED, new_row, participants
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score
+from evaluation.summaries import new_row, participants
 
 Pair = tuple[Tensor, Tensor]
 CHUNK = 50
@@ -132,10 +133,12 @@ class Similarity:
             rows += self._rows("rsa_halves", layer, found, spearman)
         rows += self._rows("rsa_halves", SELECTED, chosen, spearman)
         if pearson is not None:
-            rows += self._rows("ceiling_pearson", "responses", pearson, None)
+            rows += self._rows(Quantity("pearson", kind="ceiling"), "responses", pearson, None)
         return rows
 
-    def _rows(self, metric: str, layer: str, values: Tensor, ceiling: Tensor | None) -> list[Score]:
+    def _rows(
+        self, metric: str | Quantity, layer: str, values: Tensor, ceiling: Tensor | None
+    ) -> list[Score]:
         def row(value: Tensor, **fields: object) -> Score:
             return new_row(self.name, self.responses, metric, layer, float(value), **fields)
 

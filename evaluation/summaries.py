@@ -13,10 +13,11 @@ from torch import Tensor
 from alignment.inference import bootstrap_ci
 from alignment.selection import group_medians
 from datamodules.stimuli import Provenance, ResponseSet, StimulusSet
-from evaluation.benchmark import Score
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score, meaning
 
-SELECTED = "selected"
-"""Layer of the rows for which the protocol chose the layer itself."""
+BEST_DEPTH = Quantity("best_depth", kind="depth")
+BEYOND_PRIMARY = Quantity("depth_beyond_primary", kind="depth")
 MOST_TARGETS = 64
 """More targets than this are voxels: their median is one row."""
 
@@ -33,14 +34,16 @@ class Responses(Protocol):
 def new_row(
     benchmark: str,
     responses: Responses,
-    metric: str,
+    metric: str | Quantity,
     layer: str,
     value: float,
     **fields: object,
 ) -> Score:
-    """A row about all stimuli of a response set."""
+    """A row about all stimuli of a response set; a metric by its name alone is a plain score."""
     simulated, n = responses.provenance.simulated, len(responses.stimuli)
-    return Score(benchmark, metric, layer, value, n=n, simulated=simulated, **fields)  # type: ignore[arg-type]
+    quantity = Quantity(metric) if isinstance(metric, str) else metric
+    fields = {**meaning(quantity), "n": n, "simulated": simulated, **fields}
+    return Score(benchmark, layer=layer, value=value, **fields)  # type: ignore[arg-type]
 
 
 def participants(
@@ -61,7 +64,7 @@ def has_row_each(responses: ResponseSet) -> bool:
 def voxel_rows(
     benchmark: str,
     responses: ResponseSet,
-    metric: str,
+    metric: str | Quantity,
     layers: Sequence[str],
     by_layer: Tensor,
     choose: Callable[[Tensor, Tensor], Tensor] | None = None,
@@ -113,7 +116,7 @@ def regions(responses: ResponseSet) -> Iterator[tuple[str, Int[Tensor, " members
 def participant_rows(
     benchmark: str,
     responses: Responses,
-    metric: str,
+    metric: str | Quantity,
     layer: str,
     names: Sequence[str],
     values: Tensor,
@@ -145,11 +148,13 @@ def depth_rows(benchmark: str, responses: ResponseSet, depth: Tensor) -> Iterato
         each = has_row_each(responses)
         names = responses.targets if each else ("",)
         for name, value in zip(names, depth if each else depth.mean()[None], strict=True):
-            yield new_row(benchmark, responses, "best_depth", SELECTED, float(value), target=name)
+            yield new_row(benchmark, responses, BEST_DEPTH, SELECTED, float(value), target=name)
         return
     subjects, of = people
 
-    def rows(metric: str, values: Tensor, region: str, p: float | None = None) -> Iterator[Score]:
+    def rows(
+        metric: Quantity, values: Tensor, region: str, p: float | None = None
+    ) -> Iterator[Score]:
         """Of the participants that have a value."""
         known = ~values.isnan()
         names = [subjects[i] for i in known.nonzero().flatten().tolist()]
@@ -162,11 +167,11 @@ def depth_rows(benchmark: str, responses: ResponseSet, depth: Tensor) -> Iterato
         table = torch.full((len(subjects), len(mine)), torch.nan, dtype=depth.dtype)
         table[of[mine], torch.arange(len(mine))] = depth[mine]
         means[region] = table.nanmean(1)
-        yield from rows("best_depth", means[region], region)
+        yield from rows(BEST_DEPTH, means[region], region)
     others = [found for region, found in means.items() if region not in ("", "Primary")]
     if "Primary" in means and others:
         beyond = torch.stack(others).nanmean(0) - means["Primary"]
-        yield from rows("depth_beyond_primary", beyond, "", _signed_rank_p(beyond))
+        yield from rows(BEYOND_PRIMARY, beyond, "", _signed_rank_p(beyond))
 
 
 def _signed_rank_p(differences: Tensor) -> float:

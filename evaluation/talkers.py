@@ -12,10 +12,10 @@ from alignment.lags import delay
 from datamodules.brain.cocktail import TwoTalkerRecording
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import StimulusSet
-from evaluation.benchmark import Score
 from evaluation.decoding import TALKERS, band_passed
 from evaluation.eeg import FrameAlignment
 from evaluation.features import Features, Pooling
+from evaluation.rows import Score
 
 
 class TalkerAlignment:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from alignment.inference import bootstrap_ci, percentile_interval
 from datamodules.sentences import SentenceResponses
-from evaluation.benchmark import Score
-from evaluation.summaries import SELECTED, new_row, participant_rows
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score
+from evaluation.summaries import new_row, participant_rows
 from evaluation.tested import AgainstSurrogates
 
 People = Callable[[int], AgainstSurrogates]
@@ -38,7 +39,7 @@ class TimeRows:
 
     def values(
         self,
-        metric: str,
+        metric: Quantity,
         layer: str,
         values: Float[Tensor, "pieces subjects"],
         p: float | None = None,
@@ -57,22 +58,22 @@ class TimeRows:
         fields = {"target": target, "ci_low": low, "ci_high": high, "p": p}
         yield self.one(metric, layer, float(values.mean()), **fields)
 
-    def one(self, metric: str, layer: str, value: float, **fields: object) -> Score:
+    def one(self, metric: Quantity, layer: str, value: float, **fields: object) -> Score:
         """One row about all sentences."""
         row = new_row(self.name, self.responses, metric, layer, value, **fields)
         return next(self._counted([row]))
 
     def band(
-        self, metric: str, layer: str, null: Float[Tensor, " draws"], window: str = ""
+        self, metric: Quantity, layer: str, null: Float[Tensor, " draws"], window: str = ""
     ) -> Score:
         """Mean of the draws, and the range that holds 95 % of them."""
         low, high = percentile_interval(null)
         fields = {"ci_low": low, "ci_high": high, "window": window}
-        return self.one(f"null_{metric}", layer, float(null.mean()), **fields)
+        return self.one(metric.as_kind("null"), layer, float(null.mean()), **fields)
 
     def layers(
         self,
-        metric: str,
+        metric: Quantity,
         layers: Sequence[str],
         found: AgainstSurrogates,
         bounds: tuple[float, float] | None = None,
@@ -91,13 +92,13 @@ class TimeRows:
                 yield replace(row, ceiling=ceiling)
             yield self.band(metric, layer, found.null_means()[:, i, 0])
         for row in self.selected(metric, found):
-            yield replace(row, ceiling=ceiling) if row.metric == metric else row
+            yield replace(row, ceiling=ceiling) if row.kind == "score" else row
         for target, value in zip(("lower", "upper"), bounds or (), strict=False):
-            yield self.one(f"ceiling_{metric}", "responses", value, target=target)
+            yield self.one(metric.as_kind("ceiling"), "responses", value, target=target)
 
     def timed(
         self,
-        metric: str,
+        metric: Quantity,
         layers: Sequence[str],
         found: AgainstSurrogates,
         windows: Sequence[str],
@@ -119,7 +120,7 @@ class TimeRows:
         yield from self.selected(metric, found, people)
 
     def selected(
-        self, metric: str, found: AgainstSurrogates, people: People | None = None
+        self, metric: Quantity, found: AgainstSurrogates, people: People | None = None
     ) -> Iterator[Score]:
         """The held-out choice of layer and lag, and how far it lies above its surrogates."""
         p = found.selected_p()
@@ -134,7 +135,7 @@ class TimeRows:
                 values[own] = each[lag].observed[own][:, layer, :, 0]
                 excess[own] = each[lag].excess[own][:, layer, :, 0]
         yield from self.values(metric, SELECTED, values, p)
-        yield from self.values(f"excess_{metric}", SELECTED, excess, p)
+        yield from self.values(metric.as_kind("excess"), SELECTED, excess, p)
 
     def _counted(self, rows: Iterator[Score] | Sequence[Score]) -> Iterator[Score]:
         """With the number of sentences that were long enough to be examined."""
@@ -146,5 +147,5 @@ def with_p(rows: Sequence[Score], layers: Sequence[str], p: Tensor) -> Iterator[
     """The rows, those of a layer's mean with its p-value; they come in the order of ``p``."""
     left = iter(p.tolist())
     for row in rows:
-        tested = row.layer in layers and not row.subject and not row.metric.startswith("null_")
+        tested = row.layer in layers and not row.subject and row.kind != "null"
         yield replace(row, p=next(left)) if tested else row

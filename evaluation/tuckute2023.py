@@ -15,9 +15,10 @@ from alignment.selection import depth, group_medians, heldout_best_layer
 from alignment.split_ridge import SplitRidge, gram, scan_predictions
 from alignment.splits import Splits, random_halves
 from datamodules.stimuli import ResponseSet
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
-from evaluation.summaries import SELECTED, depth_rows, new_row, voxel_rows
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score
+from evaluation.summaries import depth_rows, new_row, voxel_rows
 
 
 class Tuckute2023:
@@ -127,8 +128,11 @@ class Tuckute2023:
         places = depth(self._medians(metric, values))
         subjects = self.responses.subjects or ("",) * len(targets)
         return [
-            new_row(self.name, self.responses, kind, SELECTED, value, subject=subject, target=name)
-            for kind, found in ((f"voxel_{metric}", held), ("voxel_depth", places))
+            new_row(self.name, self.responses, what, SELECTED, value, subject=subject, target=name)
+            for what, found in (
+                (Quantity(metric, kind="voxel"), held),
+                (Quantity("depth", kind="voxel"), places),
+            )
             for subject, name, value in zip(subjects, targets, found.tolist(), strict=True)
         ]
 

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from alignment.signatures import METRICS, Metric, product
 from datamodules.sentences import Words
-from evaluation.benchmark import Score
 from evaluation.collector import Collector
 from evaluation.pieces import FEWEST
+from evaluation.quantities import Quantity
+from evaluation.rows import Score
 from evaluation.series import Draws, Series
 from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
@@ -59,7 +60,7 @@ def word_rows(
         own_rows = TimeRows(rows.name, rows.responses, part.sentence)
         for name in names:
             found = by_words(METRICS[name], part, times, rate, draws)
-            yield from own_rows.timed(f"{kind}_{name}", layers, found, [*COMPONENTS])
+            yield from own_rows.timed(Quantity(name, kind), layers, found, [*COMPONENTS])
 
 
 def _onsets(words: Words, kind: str, first: float, length: float) -> Float[Tensor, "words 2"]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reporting.kinds import followed
+from reporting.kinds import PROBES, followed
 from reporting.tables import headlines
 
 REFERENCE = Path(__file__).parent / "reference" / "hear2021_leaderboard.csv"
@@ -15,7 +15,6 @@ published HEAR leaderboard, for the six tasks of arXiv 2511.16849. It is never c
 leaderboard becomes a new file."""
 PREFERRED = ("mlp", "hear_mlp", "linear", "logistic", "mlp_fast", "knn")
 """Which probe stands for a task, where there are several."""
-MEASURES = ("pitch_accuracy", "chroma_accuracy", "accuracy", "map", "auc", "d_prime")
 ENCODER = ["encoder", "fingerprint", "step"]
 
 
@@ -42,9 +41,8 @@ def task_scores(scores: pd.DataFrame) -> pd.DataFrame:
         ``normalised = (value - chance) / (1 - chance)`` (missing for d', which has no upper
         bound) and ``z = (value - mean) / sd`` of the reference (missing for other tasks).
     """
-    heads = headlines(followed(scores[scores["benchmark"].str.startswith("probe/")]))
-    parts = heads["metric"].map(parts_of)
-    heads = heads.assign(probe=parts.str[0], measure=parts.str[1])
+    heads = headlines(followed(scores[scores["benchmark"].str.startswith(PROBES)]))
+    heads = heads.assign(probe=heads["analysis"], measure=heads["of"])
     heads = heads[heads["probe"].isin(PREFERRED)]
     known = reference()
     wanted = heads["benchmark"].map(known["measure"])
@@ -61,14 +59,6 @@ def task_scores(scores: pd.DataFrame) -> pd.DataFrame:
     columns = [*ENCODER, "benchmark", "metric", "layer", "value", "chance", "simulated"]
     made = kept[columns].assign(normalised=above.where(kept["measure"] != "d_prime"), z=z)
     return made.reset_index(drop=True)
-
-
-def parts_of(metric: str) -> tuple[str, str]:
-    """``hear_mlp_pitch_accuracy`` as probe and measure."""
-    for measure in MEASURES:
-        if metric.endswith(f"_{measure}"):
-            return metric.removesuffix(f"_{measure}"), measure
-    return "", metric
 
 
 def frozen_score(tasks: pd.DataFrame) -> pd.DataFrame:

@@ -8,44 +8,35 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from evaluation.quantities import WORDS, Quantity
+from evaluation.rows import SELECTED
 from reporting.axes import entitle, name_layers, stacked
-from reporting.kinds import (
-    DEPTH,
-    EXCESS,
-    NULL,
-    PROSODY,
-    SHARED,
-    SHARED_METRICS,
-    WORDS,
-    kinds,
-)
+from reporting.kinds import NULL, PEAK, PROSODY, SHARING, same_quantity
 from reporting.panels import GREY, INK, OKABE_ITO, PALE
-from reporting.tables import SELECTED, layer_means, p_text
+from reporting.tables import layer_means, p_text
 from reporting.word_panels import draw_words
 
 DIFFERENCE = "difference"
-PEAK = "peak_depth_"
+PEAK_DIFFERENCE = "peak_depth_difference"
 BOUNDS = ["ci_low", "ci_high"]
 MOST_A_LINE = 3
 
 
 def event_lines(rows: pd.DataFrame) -> list[list[partial[None]]]:
     """Panels by line: words by similarity, then prosody, then peaks."""
-    surrogate = rows["metric"].str.startswith(NULL)
-    null = rows[surrogate]
-    rows = rows[~surrogate & ~rows["metric"].str.startswith(EXCESS)]
-    kind = kinds(rows)
-    words = rows[kind == WORDS]
-    by_name = words.groupby(words["metric"].str.split("_", n=1).str[1], sort=False)
-    panels = [partial(draw_words, rows=of_name, null=null) for _, of_name in by_name]
+    null, values = rows[rows["kind"] == NULL], rows[rows["kind"] == "score"]
+    words = values[values["analysis"].isin(WORDS)]
+    panels = [
+        partial(draw_words, rows=own, null=null) for _, own in words.groupby("of", sort=False)
+    ]
     lines = [panels[k : k + MOST_A_LINE] for k in range(0, len(panels), MOST_A_LINE)]
     prosody: list[partial[None]] = []
-    if len(shared := rows[kind == SHARED]):
+    if len(shared := values[values["analysis"] == SHARING]):
         prosody.append(partial(draw_shared, rows=shared, null=null))
-    if len(contrasts := rows[kind == PROSODY]):
+    if len(contrasts := rows[rows["analysis"] == PROSODY]):
         prosody.append(partial(draw_prosody, rows=contrasts))
-    depths = rows[kind == DEPTH]
-    between = depths["metric"] == f"{PEAK}{DIFFERENCE}"
+    depths = rows[rows["kind"] == PEAK]
+    between = depths["of"] == PEAK_DIFFERENCE
     parts = [depths[~between], depths[between]]
     peaks = [partial(draw_depths, rows=part) for part in parts if len(part)]
     return [line for line in (*lines, prosody, peaks) if line]
@@ -53,11 +44,11 @@ def event_lines(rows: pd.DataFrame) -> list[list[partial[None]]]:
 
 def draw_shared(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
     """TNC and the mediation ratio by layer, one above the other, with interval and surrogates."""
-    metrics = [metric for metric in SHARED_METRICS if metric in set(rows["metric"])]
+    metrics = list(dict.fromkeys(rows["of"]))
     parts = stacked(place, len(metrics))
     for part, metric in zip(parts, metrics, strict=True):
-        band = null[null["metric"] == f"{NULL}{metric}"]
-        _draw_layers(part, rows[rows["metric"] == metric], band)
+        own = rows[rows["of"] == metric]
+        _draw_layers(part, own, same_quantity(null, own))
         part.set_ylabel(metric.replace("_", " ").replace("tnc", "TNC"), fontsize=9)
         if part is not parts[-1]:
             part.tick_params(labelbottom=False)
@@ -91,15 +82,14 @@ def _draw_layers(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
 
 def draw_prosody(place: Axes, rows: pd.DataFrame) -> None:
     """Bars of every similarity for sentences of each prosody, and p of their difference."""
-    table = layer_means(rows, ["metric", "target"])
-    names = list(dict.fromkeys(table["metric"]))
+    table = layer_means(rows, ["of", "target"])
+    names = list(dict.fromkeys(table["of"]))
     targets = [name for name in dict.fromkeys(table["target"]) if name != DIFFERENCE]
     targets = targets or [DIFFERENCE]
     slot = 0.8 / len(targets)
     labels, tests = [], []
-    for k, metric in enumerate(names):
-        layer, mine = _one_layer(table[table["metric"] == metric])
-        name = metric.removeprefix("prosody_")
+    for k, name in enumerate(names):
+        layer, mine = _one_layer(table[table["of"] == name])
         labels.append(name if layer in ("", SELECTED) else f"{name}\n{layer}")
         for number, target in enumerate(targets):
             if target not in mine.index:
@@ -138,13 +128,14 @@ def _interval(place: Axes, x: float, row: pd.Series) -> None:
 
 def draw_depths(place: Axes, rows: pd.DataFrame) -> None:
     """Where metrics peak between the first layer and the last, or how far their peaks differ."""
-    table = layer_means(rows, ["metric", "target"])
-    differs = bool((table["metric"] == f"{PEAK}{DIFFERENCE}").all())
+    table = layer_means(rows, ["of", "analysis", "target"])
+    differs = bool((table["of"] == PEAK_DIFFERENCE).all())
     y = np.arange(len(table))
     colour, marker = (OKABE_ITO[1], "D") if differs else (OKABE_ITO[0], "o")
     place.hlines(y, table["ci_low"], table["ci_high"], color=colour, lw=1.8)
     place.scatter(table["value"], y, s=30, color=colour, marker=marker, zorder=3)
-    names = table["metric"].str.removeprefix(PEAK)
+    pairs = zip(table["of"], table["analysis"], strict=True)
+    names = pd.Series([Quantity(*pair).name for pair in pairs], table.index, dtype="str")
     names = (table["target"] if differs else names + " " + table["target"]).str.strip()
     tests = [f"  p {_equals(p)}" if pd.notna(p) else "" for p in table["p"]]
     labels = [f"{name or DIFFERENCE}{test}" for name, test in zip(names, tests, strict=True)]

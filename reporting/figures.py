@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
+from evaluation.metrics import LOWER_IS_BETTER
 from reporting.page import NOTHING, embed, failure_list, page, summary_table
 from reporting.panels import (
     GREY,
@@ -30,7 +31,6 @@ from reporting.panels import (
     panels,
     step_text,
 )
-from reporting.tables import LOWER_IS_BETTER
 
 COLOUR_MAP = "cividis"
 TITLE_ROOM = 42

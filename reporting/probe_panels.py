@@ -9,8 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from reporting.axes import entitle, name_layers
-from reporting.downstream import parts_of
-from reporting.kinds import PLAIN, PROBES, kinds
+from reporting.kinds import PROBES
 from reporting.panels import GREY, OKABE_ITO
 
 MIX = "mix"
@@ -25,13 +24,11 @@ def probe_lines(rows: pd.DataFrame) -> list[list[partial[None]]]:
     rows : DataFrame
         Of one benchmark, encoder and step.
     """
-    rows = rows[(kinds(rows) == PLAIN) & rows["chance"].notna()]
+    rows = rows[(rows["kind"] == "score") & rows["chance"].notna()]
     rows = rows[rows["benchmark"].str.startswith(PROBES)]
     if rows.empty:
         return []
-    parts = rows["metric"].map(parts_of)
-    rows = rows.assign(probe=parts.str[0], measure=parts.str[1])
-    panels = [partial(draw_probes, rows=own) for _, own in rows.groupby("measure", sort=False)]
+    panels = [partial(draw_probes, rows=own) for _, own in rows.groupby("of", sort=False)]
     return [panels]
 
 
@@ -39,7 +36,7 @@ def draw_probes(place: Axes, rows: pd.DataFrame) -> None:
     """One measure: a line over layers for each probe, with its 95 % interval, and chance."""
     layers = [layer for layer in rows["layer"].unique() if layer != MIX]
     colours = [colour for colour in OKABE_ITO if colour != GREY]
-    for number, (probe, own) in enumerate(rows.groupby("probe", sort=False)):
+    for number, (probe, own) in enumerate(rows.groupby("analysis", sort=False)):
         colour, name = colours[number % len(colours)], str(probe).replace("_", " ")
         values = own.set_index("layer")
         if MIX in values.index:
@@ -57,4 +54,4 @@ def draw_probes(place: Axes, rows: pd.DataFrame) -> None:
     place.set_ylim(lowest, max(1.0, 1.05 * float(rows["value"].max())))
     name_layers(place, layers)
     place.legend(fontsize=8, framealpha=0.85, edgecolor="white", ncols=2, loc="best")
-    entitle(place, f"{rows['measure'].iloc[0]} by layer")
+    entitle(place, f"{rows['of'].iloc[0]} by layer")

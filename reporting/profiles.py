@@ -16,15 +16,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from alignment.inference import within_participant_sem
+from evaluation.rows import SELECTED
 from reporting import axes
 from reporting.event_panels import draw_depths, event_lines
 from reporting.figures import COLOUR_MAP
-from reporting.kinds import CEILING, EXCESS, NULL, PLAIN, kinds, named_windows
+from reporting.kinds import CEILING, EXCESS, NULL, followed, named_windows, same_quantity
 from reporting.panels import GREY, INK, OKABE_ITO
 from reporting.probe_panels import probe_lines
 from reporting.scalp import draw_maps, map_line
-from reporting.tables import SELECTED, layer_means
-from reporting.time_panels import above_band, band_of, draw_curve, draw_metrics
+from reporting.tables import layer_means
+from reporting.time_panels import above_band, draw_curve, draw_metrics
 
 Panel = partial[None]
 HEIGHT, WIDTH = 3.4, 4.8
@@ -88,24 +89,22 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     if probes := probe_lines(rows):
         return probes
     special = [*map_line(rows), *event_lines(rows)]
-    kind = kinds(rows)
-    ceilings, rows = rows[kind == CEILING], rows[kind == PLAIN]
-    surrogate = rows["metric"].str.startswith(NULL)
-    null, rows = rows[surrogate], rows[~surrogate]
-    level = null[null["window"] == ""]["metric"].str.removeprefix(NULL)
+    null, ceilings = rows[rows["kind"] == NULL], rows[rows["kind"] == CEILING]
+    level = null[null["analysis"] == ""]
     # What lies above surrogates is seen in their band.
-    rows = rows[~rows["metric"].str.startswith(EXCESS)]
-    tested = rows["metric"].isin(level)
+    rows = followed(rows)
+    rows = rows[rows["kind"] != EXCESS]
+    tested = (rows["analysis"] == "") & rows["of"].isin(level["of"])
     lines = []
     if tested.any():
-        lines.append([partial(draw_metrics, rows=rows[tested], null=null, ceilings=ceilings)])
+        lines.append([partial(draw_metrics, rows=rows[tested], null=level, ceilings=ceilings)])
     curves: dict[str, list[Panel]] = defaultdict(list)
     latencies: dict[str, list[Panel]] = defaultdict(list)
-    for metric, of_metric in rows[~tested].groupby("metric", sort=False):
-        band = band_of(null, str(metric))
-        band = band[~named_windows(band)]
+    for _, of_metric in rows[~tested].groupby("metric", sort=False):
+        band = same_quantity(null, of_metric)
         if len(band):
-            in_time, begin = of_metric[~named_windows(of_metric)], str(metric).split("_")[0]
+            in_time = of_metric[~named_windows(of_metric)]
+            begin = str(of_metric["analysis"].iloc[0])
             curves[begin].append(partial(draw_curve, rows=in_time, null=band))
             excess = above_band(in_time[in_time["window"] != ""], band)
             excess["metric"] += " over surrogates"
@@ -258,7 +257,7 @@ def _draw_latency(place: Axes, rows: pd.DataFrame) -> None:
     place.set_xticks(list(few), [str(table.columns[i]) for i in few])
     place.set_yticks(range(len(table)), [str(layer) for layer in table.index])
     metric = rows["metric"].iloc[0]
-    delay = metric.startswith("lag")
+    delay = rows["analysis"].iloc[0] == "delay"
     place.set_xlabel("delay of the response (s)" if delay else "time from onset (s)")
     place.set_title(f"{metric} by layer", fontsize=10.5, loc="left")
 

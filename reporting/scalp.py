@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import SubFigure
 from matplotlib.image import AxesImage
 
+from evaluation.rows import SELECTED
 from reporting.axes import plain
-from reporting.kinds import EXCESS, MAP, kinds
+from reporting.kinds import EXCESS, MAP
 from reporting.panels import INK, OKABE_ITO
-from reporting.tables import SELECTED, layer_means
+from reporting.tables import layer_means
 
 MONTAGES = (
     "biosemi16", "biosemi32", "GSN-HydroCel-32", "mgh60", "easycap-M10", "easycap-M43",
@@ -27,17 +28,16 @@ FEWEST_PLACES = 8
 """A map between fewer electrodes is invented more than measured."""
 MOST_BARS = 20
 DIVERGING = "RdBu_r"
-PREFIX = f"{EXCESS}map_"
 
 
 def map_line(rows: pd.DataFrame) -> list[list[partial[None]]]:
-    """One line with one panel of all maps; nothing without rows ``excess_map_NAME``.
+    """One line with one panel of all maps; nothing without electrodes.
 
     One row an electrode: of layer "selected" where there is one, the mean over participants.
     """
-    maps = rows[(kinds(rows) == MAP) & rows["metric"].str.startswith(PREFIX)]
+    maps = rows[(rows["analysis"] == MAP) & (rows["kind"] == EXCESS)]
     own = maps[maps["layer"] == SELECTED]
-    maps = layer_means(own if len(own) else maps, ["metric", "target"])
+    maps = layer_means(own if len(own) else maps, ["of", "target"])
     return [[partial(draw_maps, maps=maps)]] if len(maps) else []
 
 
@@ -78,19 +78,19 @@ def draw_maps(place: SubFigure, maps: pd.DataFrame, columns: int) -> None:
     columns : int
         Maps side by side.
     """
-    metrics = list(dict.fromkeys(maps["metric"]))
+    metrics = list(dict.fromkeys(maps["of"]))
     limit = float(maps["value"].abs().max()) or 1.0
     lines = -(-len(metrics) // columns)
     parts = place.subplots(lines, columns, squeeze=False).flatten().tolist()
     images = []
     for part, metric in zip(parts, metrics, strict=False):
-        rows = maps[maps["metric"] == metric]
+        rows = maps[maps["of"] == metric]
         montage = montage_of(rows["target"].tolist()) if len(rows) >= FEWEST_PLACES else None
         if montage:
             images.append((part, _draw_map(part, rows, *montage, limit)))
         else:
             _draw_bars(part, rows, limit)
-        part.set_title(metric.removeprefix(PREFIX), fontsize=9.5, color=INK, parse_math=False)
+        part.set_title(metric, fontsize=9.5, color=INK, parse_math=False)
     for part in parts[len(metrics) :]:
         part.set_axis_off()
     mark = "dots: p < .05" if (maps["p"] < 0.05).any() else "no p < .05"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from reporting.tables import LOWER_IS_BETTER
+from evaluation.metrics import LOWER_IS_BETTER
 
 SUMMARY = ("best", "final", "area")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -11,37 +10,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from evaluation.metrics import LOWER_IS_BETTER
+from evaluation.rows import COLUMNS, SELECTED, read_score_rows, with_meaning
 from reporting.kinds import EXCESS, followed
 
 Row = Mapping[str, object]
 
-COLUMNS = {
-    "benchmark": "str",
-    "metric": "str",
-    "layer": "str",
-    "value": "float64",
-    "subject": "str",
-    "target": "str",
-    "window": "str",
-    "ceiling": "float64",
-    "chance": "float64",
-    "ci_low": "float64",
-    "ci_high": "float64",
-    "p": "float64",
-    "n": "Int64",
-    "simulated": "bool",
-    "encoder": "str",
-    "fingerprint": "str",
-    "step": "Int64",
-    "seconds": "float64",
-}
-IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric"]
+MEANING = ["kind", "analysis", "of"]
+"""Columns that say what a number is; a metric of a benchmark has one value of each."""
+IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric", *MEANING]
 SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", "best"]
 SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
-SELECTED = "selected"
 MOST_LOGGED = 64
-LOWER_IS_BETTER = frozenset({"segment_1s_error_rate"})
-"""Metrics whose best layer and best step are the lowest; of every other metric, the highest."""
 
 
 def score_table(source: str | PathLike[str] | Iterable[object]) -> pd.DataFrame:
@@ -64,7 +44,11 @@ def score_table(source: str | PathLike[str] | Iterable[object]) -> pd.DataFrame:
     ValueError
         If a line other than the last is not JSON.
     """
-    rows = _read_lines(Path(source)) if isinstance(source, str | PathLike) else source
+    rows: Iterable[object]
+    if isinstance(source, str | PathLike):
+        rows = [row for _, some in read_score_rows(Path(source)) for row in some]
+    else:
+        rows = source
     table = pd.DataFrame([as_row(row) for row in rows], columns=list(COLUMNS))
     for name, dtype in COLUMNS.items():
         column = table[name]
@@ -76,27 +60,12 @@ def score_table(source: str | PathLike[str] | Iterable[object]) -> pd.DataFrame:
 
 
 def as_row(row: object) -> Row:
-    """A score or failure as a mapping, be it a mapping already or a dataclass instance."""
+    """A score or failure as a mapping, be it a mapping of any version or a dataclass instance."""
     if is_dataclass(row) and not isinstance(row, type):
         return asdict(row)
     if isinstance(row, Mapping):
-        return row
+        return with_meaning(row)
     raise TypeError(f"a row is a mapping or a dataclass instance, got {type(row).__name__}")
-
-
-def _read_lines(path: Path) -> list[Row]:
-    lines = path.read_text().splitlines()
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            if number < len(lines):
-                raise ValueError(
-                    f"{path} line {number} is not JSON ({error}): a run that was killed tears its "
-                    "last line only; mend or remove this one"
-                ) from error
-    return rows
 
 
 def layer_means(scores: pd.DataFrame, key: Sequence[str] = IDENTITY) -> pd.DataFrame:
@@ -130,7 +99,7 @@ def _prefer(rows: pd.DataFrame, wanted: pd.Series, key: Sequence[str]) -> pd.Dat
 
 def goodness(table: pd.DataFrame) -> pd.Series:
     """Values with the sign turned where lower is better, so that the largest is the best."""
-    return table["value"].where(~table["metric"].isin(LOWER_IS_BETTER), -table["value"])
+    return table["value"].where(~table["of"].isin(LOWER_IS_BETTER), -table["value"])
 
 
 def _best_layers(scores: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
@@ -158,21 +127,24 @@ def headlines(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns encoder, fingerprint, step, benchmark, metric, layer, value, ceiling, chance,
-        ci_low, ci_high, p, n, seconds, simulated and label (the benchmark, marked where simulated).
+        Columns encoder, fingerprint, step, benchmark, metric, kind, analysis, of, layer, value,
+        ceiling, chance, ci_low, ci_high, p, n, seconds, simulated and label (the benchmark, marked
+        where simulated).
     """
     return _best_layers(scores, IDENTITY)
 
 
 def above_surrogates(heads: pd.DataFrame) -> pd.DataFrame:
-    """Headlines without the raw value of a metric that has an ``excess_`` over its surrogates.
+    """Headlines without the raw value of a metric that has an excess over its surrogates.
 
     The level of surrogates moves with the encoder, and a raw value with it.
     """
-    excess = heads[heads["metric"].str.startswith(EXCESS)]
-    twins = set(zip(excess["benchmark"], excess["metric"].str.removeprefix(EXCESS), strict=True))
-    raw = [pair in twins for pair in zip(heads["benchmark"], heads["metric"], strict=True)]
-    return heads[~pd.Series(raw, index=heads.index, dtype=bool)]
+    key = ["benchmark", "analysis", "of"]
+    excess = heads["kind"] == EXCESS
+    twins = set(heads.loc[excess, key].itertuples(index=False, name=None))
+    has_twin = [one in twins for one in heads[key].itertuples(index=False, name=None)]
+    raw = pd.Series(has_twin, index=heads.index, dtype=bool) & (heads["kind"] == "score")
+    return heads[~raw]
 
 
 def throughout(scores: pd.DataFrame) -> pd.DataFrame:

@@ -6,15 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from evaluation.rows import SELECTED
 from reporting.figures import COLOUR_MAP
-from reporting.kinds import NULL
 from reporting.panels import GREY, INK, OKABE_ITO
-from reporting.tables import SELECTED, layer_means
-
-
-def band_of(null: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rows of the surrogates of a metric."""
-    return null[null["metric"] == f"{NULL}{metric}"]
+from reporting.tables import layer_means
 
 
 def above_band(rows: pd.DataFrame, null: pd.DataFrame) -> pd.DataFrame:
@@ -28,20 +23,19 @@ def above_band(rows: pd.DataFrame, null: pd.DataFrame) -> pd.DataFrame:
 def draw_metrics(
     place: Axes, rows: pd.DataFrame, null: pd.DataFrame, ceilings: pd.DataFrame
 ) -> None:
-    """Metric by layer: how far above its surrogates, in their standard deviations.
+    """Metric by layer, without delay: how far above its surrogates, in their standard deviations.
 
     Numbers are the raw values; a dot marks p < .05. Below its name, the range of the noise
     ceiling of a metric.
     """
-    means = layer_means(rows[rows["layer"] != SELECTED], ["metric"])
-    means = means.set_index(["metric", "layer"])
-    level = layer_means(null[null["window"] == ""], ["metric"]).set_index(["metric", "layer"])
-    metrics = list(dict.fromkeys(rows["metric"]))
+    means = layer_means(rows[rows["layer"] != SELECTED], ["of"]).set_index(["of", "layer"])
+    level = layer_means(null, ["of"]).set_index(["of", "layer"])
+    metrics = list(dict.fromkeys(rows["of"]))
     layers = list(dict.fromkeys(name for _, name in means.index))
     table = np.zeros((len(metrics), len(layers)))
     for i, metric in enumerate(metrics):
         for j, layer in enumerate(layers):
-            row, base = means.loc[(metric, layer)], level.loc[(f"{NULL}{metric}", layer)]
+            row, base = means.loc[(metric, layer)], level.loc[(metric, layer)]
             spread = (base["ci_high"] - base["ci_low"]) / 3.92
             table[i, j] = (row["value"] - base["value"]) / spread if spread > 0 else 0.0
             star = " •" if row["p"] < 0.05 else ""
@@ -57,16 +51,16 @@ def draw_metrics(
     bar = place.figure.colorbar(image, ax=place, pad=0.02)
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.set_label("above surrogates (SD)", fontsize=8.5)
-    bounds = ceilings.pivot_table(index="metric", columns="target", values="value")
+    bounds = ceilings.pivot_table(index="of", columns="target", values="value")
     place.set_yticks(range(len(metrics)), [_with_ceiling(metric, bounds) for metric in metrics])
     place.set_xticks(range(len(layers)), layers, rotation=30, ha="right")
     place.set_title("metrics by layer (value; • p < .05)", fontsize=10.5, loc="left", color=INK)
 
 
 def _with_ceiling(metric: str, bounds: pd.DataFrame) -> str:
-    if f"ceiling_{metric}" not in bounds.index:
+    if metric not in bounds.index:
         return metric
-    low, high = bounds.loc[f"ceiling_{metric}", ["lower", "upper"]]
+    low, high = bounds.loc[metric, ["lower", "upper"]]
     return f"{metric}\nceiling {low:.2f} to {high:.2f}"
 
 
@@ -83,7 +77,7 @@ def draw_curve(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
     place.plot(x, curve["value"], color=OKABE_ITO[0], lw=1.8)
     found = curve["p"] < 0.05
     place.scatter(x[found], curve["value"][found], s=22, color=OKABE_ITO[0], zorder=3)
-    delay = str(rows["metric"].iloc[0]).startswith("lag_")
+    delay = rows["analysis"].iloc[0] == "delay"
     if x.min() < 0:
         place.axvline(0, color=GREY, lw=0.8, ls=":")
     place.set_xlabel("delay of the response (s)" if delay else "time from onset (s)")

@@ -10,10 +10,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.container import Container
 
+from evaluation.rows import SELECTED
 from reporting.axes import entitle
-from reporting.kinds import NULL, named_windows
+from reporting.kinds import named_windows
 from reporting.panels import GREY, INK, OKABE_ITO
-from reporting.tables import SELECTED, layer_means, p_text
+from reporting.tables import layer_means, p_text
 
 COMPONENTS = ("N1", "P2", "N400", "P600")
 CLASSES = (("content", "content"), ("function", "function"), ("word", "all words"))
@@ -27,21 +28,21 @@ def draw_words(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
     Parameters
     ----------
     rows, null : DataFrame
-        Of one similarity: ``content_NAME``, ``function_NAME`` and ``word_NAME``; rows of
-        surrogates, the same with ``null_`` before it.
+        Of one similarity, by words; rows of surrogates of the benchmark.
     """
-    name = str(rows["metric"].iloc[0]).split("_", 1)[1]
+    name = str(rows["of"].iloc[0])
+    null = null[null["of"] == name]
     tests, rows = _own_tests(rows[rows["window"] == ""]), rows[rows["window"] != ""]
     layer, shown, own, band = _of_best_layer(rows, null)
     windows = sorted(dict.fromkeys(rows["window"]), key=_order)
-    classes = [pair for pair in CLASSES if f"{pair[0]}_{name}" in set(rows["metric"])]
+    classes = [pair for pair in CLASSES if pair[0] in set(rows["analysis"])]
     slot = 0.84 / len(classes)
     found: list[tuple[float, float]] = []
     for number, (part, label) in enumerate(classes):
-        keys = [(f"{part}_{name}", window) for window in windows]
+        keys = [(part, window) for window in windows]
         x = np.arange(len(windows)) + (number - (len(classes) - 1) / 2) * slot
         bars, chosen = shown.reindex(keys), own["value"].reindex(keys)
-        null_of = band.reindex([(f"{NULL}{metric}", window) for metric, window in keys])
+        null_of = band.reindex(keys)
         low, high = null_of["ci_low"].to_numpy(), null_of["ci_high"].to_numpy()
         place.bar(x, high - low, 0.94 * slot, low, color=GREY, alpha=0.35, lw=0)
         colour = OKABE_ITO[CLASSES.index((part, label))]
@@ -62,12 +63,11 @@ def draw_words(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
 
 def _own_tests(rows: pd.DataFrame) -> list[str]:
     """One line with p of every class of words that has one."""
-    p = layer_means(rows, ["metric"]).set_index("metric")["p"].dropna()
+    p = layer_means(rows, ["analysis"]).set_index("analysis")["p"].dropna()
     found = [
-        f"{label.removesuffix(' words')} {p_text(p[metric])}"
+        f"{label.removesuffix(' words')} {p_text(p[part])}"
         for part, label in CLASSES
-        for metric in p.index
-        if metric.startswith(f"{part}_")
+        if part in p.index
     ]
     return ["p held out: " + ", ".join(found)] if found else []
 
@@ -76,7 +76,7 @@ def _of_best_layer(
     rows: pd.DataFrame, null: pd.DataFrame
 ) -> tuple[str, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The layer with the highest value, its rows, those of the own choice, and its surrogates."""
-    key = ["metric", "window"]
+    key = ["analysis", "window"]
     means = layer_means(rows, key)
     chosen = means["layer"] == SELECTED
     layers = means if chosen.all() else means[~chosen]

@@ -14,11 +14,11 @@ from torch import Tensor
 from commands.building import build_benchmarks
 from commands.folders import CONF
 from datamodules.stimuli import TimedResponseSet
-from evaluation.benchmark import Benchmark, Score
+from evaluation.benchmark import Benchmark
 from evaluation.eeg import FrameAlignment
 from evaluation.features import Features
 from evaluation.pooling import FRAMES, POOLED
-from evaluation.summaries import SELECTED
+from evaluation.rows import SELECTED, Score
 from tests.composing import config, options
 
 ALONE = ("eeg/cocktail_alignment", "eeg/cocktail_decoder")

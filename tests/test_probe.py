@@ -12,7 +12,7 @@ import soundfile
 from omegaconf import DictConfig
 
 from commands.building import build
-from evaluation.benchmark import Score, read_scores
+from evaluation.rows import Score, read_scores
 from probe import probe
 from tests.composing import SIMULATED, composed, tiny
 from train import train

@@ -17,8 +17,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from callbacks.checkpoints import CheckpointSaveError
 from commands.building import build_benchmarks
 from commands.errors import explain
-from evaluation.benchmark import read_scores
 from evaluation.evaluate import evaluate
+from evaluation.rows import read_scores
 from models.checkpoint import read_checkpoint
 from models.external.checkpoint import load_checkpoint
 from reporting.tables import log_keys, score_table

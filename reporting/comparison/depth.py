@@ -39,7 +39,7 @@ QUESTION = "Which layer, which metric?"
 MOST_PANELS, MOST_LINES, MOST_ROWS, MOST_ABREAST = 6, 40, 30, 30
 MOST_KEYED = 24
 """Encoders whose lines have marks and, in the PNG, a key."""
-COLOURS = {"rank-based": OKABE_ITO[0], "dependence": OKABE_ITO[1], "regression": OKABE_ITO[2]}
+COLOURS = {"rank geometry": OKABE_ITO[0], "dependence": OKABE_ITO[1], "prediction": OKABE_ITO[2]}
 
 
 def section(gathered: Gathered, seed: int = 0) -> Section:
@@ -57,7 +57,7 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
         if differences:
             items.append(_differences(differences))
         else:
-            notes.append("no benchmark has both rank-based metrics and metrics of dependence")
+            notes.append("no benchmark has both metrics of rank geometry and of dependence")
     else:
         notes.append("no encoder has alignment scores of two layers or more")
     if agreed:
@@ -80,7 +80,7 @@ def _answer(
         name, x = list(differences.items())[-1]
         where = "over all benchmarks" if name == "all" else f"in {name}"
         parts.append(
-            f"rank-based metrics peak {x} deeper than those of dependence {where} (n = {x.n})"
+            f"metrics of rank geometry peak {x} deeper than those of dependence {where} (n = {x.n})"
         )
     if agreed:
         parts.append(
@@ -161,7 +161,7 @@ def _peaks(found: Depths, peaks: dict[str, Estimate]) -> Chart:
     more = f" {hidden} more scores are in the table." * bool(hidden)
     caption = (
         "Where scores peak: 0 is the first layer, 1 the last; mean over encoders with Student's "
-        "interval. Blue: rank-based; orange: dependence; green: regression; grey: others." + more
+        "interval. Blue: rank geometry; orange: dependence; green: prediction; grey: others." + more
     )
     return Chart("depth_peaks", figure, caption)
 
@@ -190,11 +190,11 @@ def _differences(differences: dict[str, Estimate]) -> Chart:
     labels, estimates = list(differences), list(differences.values())
     rule(figure, [0, 0], [-0.5, len(labels) - 0.5])
     dots(figure, labels, estimates, INK)
-    finish(figure, 140 + 32 * len(labels), "peak of rank-based less peak of dependence metrics")
+    finish(figure, 140 + 32 * len(labels), "peak of rank geometry less peak of dependence")
     figure.update_yaxes(showline=False, ticks="")
     room(figure, estimates, 0.0)
     caption = (
-        "How much deeper rank-based metrics (RSA, nearest neighbours, …) peak than those of "
+        "How much deeper metrics of rank geometry (RSA, Kendall) peak than those of "
         "dependence (CKA, distance correlation, …): mean over encoders with Student's interval; "
         + "; ".join(f"{name} {x}, n = {x.n}" for name, x in differences.items())
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from evaluation.metrics import facts
 from reporting.comparison.estimates import Estimate, mean_estimate, within
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.rankings import concordance
@@ -20,28 +21,8 @@ from reporting.comparison.wide import (
     over_targets,
     score_name,
 )
-from reporting.kinds import EXCESS
 
-FAMILIES = {
-    "rank-based": ("rsa", "rsa_spearman", "rsa_partial", "rsa_halves", "kendall", "mutual_knn"),
-    "dependence": ("cka", "dcor", "rv", "rv2", "hsic", "gaussian_mi", "cca"),
-    "regression": ("r2", "lag_r2"),
-}
-"""Families of metrics by what their names begin with; ``rsa_pearson`` and ``procrustes``, which
-compare sizes and not ranks, are in none (docs/eeg.md)."""
-SIZES = ("rsa_pearson", "procrustes")
 GRID = np.linspace(0, 1, 21)
-
-
-def family_of(metric: str) -> str:
-    """The family of a metric, or an empty text."""
-    plain = metric.removeprefix(EXCESS).removeprefix("lag_").removeprefix("window_")
-    if plain.startswith(SIZES):
-        return ""
-    for family, names in FAMILIES.items():
-        if plain in names or plain.startswith(tuple(f"{name}_" for name in names)):
-            return family
-    return ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +32,8 @@ class Depths:
     Attributes
     ----------
     profiles : DataFrame
-        Columns name, benchmark, metric, layer, value, depth, ceiling, simulated, score and family.
+        Columns name, benchmark, metric, layer, value, depth, ceiling, of, simulated, score and
+        family.
     peaks : DataFrame
         Encoders (rows) by scores: relative depth of the highest layer; the mean of equals.
     families : DataFrame
@@ -78,7 +60,7 @@ def depths(gathered: Gathered) -> Depths:
     single = sorted(set(table.loc[layers < 2, "name"]) - set(table.loc[layers >= 2, "name"]))
     notes = [f"one layer only, no depth: {', '.join(single)}"] if single else []
     table = table[layers >= 2]
-    table = table.assign(family=table["metric"].map(family_of))
+    table = table.assign(family=[facts(of).family for of in table["of"]])
     whole = table.groupby(["name", "score"], sort=False)["value"]
     high, low = whole.transform("max"), whole.transform("min")
     flat = (high - low) <= 1e-12 * high.abs()
@@ -97,7 +79,7 @@ def peak_table(found: Depths) -> dict[str, Estimate]:
 
 
 def peak_difference(
-    found: Depths, first: str = "rank-based", second: str = "dependence"
+    found: Depths, first: str = "rank geometry", second: str = "dependence"
 ) -> dict[str, Estimate]:
     """How much deeper one family of metrics peaks than another, of every benchmark, and of all.
 

@@ -12,7 +12,6 @@ from reporting.comparison.gathered import Gathered
 from reporting.downstream import (
     PREFERRED,
     frozen_score,
-    parts_of,
     reference,
     relative_score,
     task_scores,
@@ -105,9 +104,9 @@ def downstream(gathered: Gathered, names: Sequence[str]) -> Downstream:
 def _shared_metric(heads: pd.DataFrame) -> tuple[list[tuple[str, str]], list[str]]:
     """One metric of every task: that which most encoders have; of several, the preferred probe."""
     wanted = reference()["measure"]
-    table = heads.groupby(["benchmark", "metric"], sort=False)["name"].nunique().reset_index()
-    parts = table["metric"].map(parts_of)
-    table = table.assign(probe=parts.str[0], measure=parts.str[1])
+    key = ["benchmark", "metric", "analysis", "of"]
+    table = heads.groupby(key, sort=False)["name"].nunique().reset_index()
+    table = table.rename(columns={"analysis": "probe", "of": "measure"})
     known = table["benchmark"].map(wanted)
     fits = table["probe"].isin(PREFERRED) & (known.isna() | (known == table["measure"]))
     lost = sorted(set(table["benchmark"]) - set(table.loc[fits, "benchmark"]))

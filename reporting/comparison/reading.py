@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from operator import itemgetter
@@ -13,11 +12,10 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import union_categoricals
 
-from reporting.tables import COLUMNS
+from evaluation.rows import COLUMNS, read_chunks, read_score_rows
 
 SCORES, BASELINES, FAILURES = "scores.jsonl", "baselines.jsonl", "failures.jsonl"
 NEEDED = ("benchmark", "metric", "layer", "value", "encoder")
-LINES_AT_ONCE = 50_000
 TEXT = [name for name, dtype in COLUMNS.items() if dtype == "str"]
 
 
@@ -125,47 +123,15 @@ def read_scores(path: Path, notes: list[str]) -> pd.DataFrame:
     ValueError
         If a line other than the last is not JSON, or is no score.
     """
-    parts = [_columns(rows, first, path) for first, rows in _chunks(path, notes)]
+    parts = [_columns(rows, first, path) for first, rows in read_score_rows(path, notes.append)]
     return _together(parts) if parts else pd.DataFrame(columns=list(COLUMNS))
 
 
-def _chunks(path: Path, notes: list[str]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Rows, many at once, and the number of their first line; a torn last line is left out."""
-    lines = path.read_bytes().splitlines()
-    for start in range(0, len(lines), LINES_AT_ONCE):
-        some = lines[start : start + LINES_AT_ONCE]
-        try:
-            rows = json.loads(b"[%s]" % b",".join(some))  # in one go: half the time
-        except ValueError:
-            rows = list(_one_by_one(path, some, start, len(lines), notes))
-        bad = next((i for i, row in enumerate(rows) if not isinstance(row, dict)), None)
-        if bad is not None:
-            what = str(rows[bad])[:60]
-            raise ValueError(f"{path} line {start + bad + 1} is no row of a score file: {what}")
-        if rows:
-            yield start + 1, rows
-
-
-def _one_by_one(
-    path: Path, lines: list[bytes], start: int, last: int, notes: list[str]
-) -> Iterator[Any]:
-    for number, line in enumerate(lines, start=start + 1):
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            if number < last:
-                raise ValueError(
-                    f"{path} line {number} is not JSON ({error}): a run that was killed tears its "
-                    "last line only; mend or remove this one"
-                ) from error
-            notes.append(f"{path}: the last line is torn (a killed run?) and left out")
-
-
 def _rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
-    return [row for _, rows in _chunks(path, notes) for row in rows]
+    return [row for _, rows in read_chunks(path, notes.append) for row in rows]
 
 
-def _columns(rows: list[dict[str, Any]], first: int, path: Path) -> pd.DataFrame:
+def _columns(rows: Sequence[Mapping[str, Any]], first: int, path: Path) -> pd.DataFrame:
     try:
         columns = zip(*map(itemgetter(*COLUMNS), rows), strict=True)
     except KeyError:

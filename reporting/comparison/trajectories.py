@@ -6,8 +6,9 @@ import math
 
 import pandas as pd
 
+from evaluation.metrics import LOWER_IS_BETTER
 from reporting.summaries import area, best_index
-from reporting.tables import LOWER_IS_BETTER, above_surrogates
+from reporting.tables import above_surrogates
 
 COLUMNS = ["encoder", "benchmark", "metric", "best", "best_step", "final", "final_step", "area"]
 COLUMNS += ["steps"]
@@ -36,6 +37,6 @@ def trajectory_summaries(heads: pd.DataFrame) -> pd.DataFrame:
 
 def _summary(group: pd.DataFrame) -> tuple[object, ...]:
     values, steps = group["value"].to_numpy(), group["step"]
-    best = best_index(values, lower=group["metric"].iloc[0] in LOWER_IS_BETTER)
+    best = best_index(values, lower=group["of"].iloc[0] in LOWER_IS_BETTER)
     mean = area(steps.to_numpy(dtype=float, na_value=math.nan), values)
     return (values[best], steps.iloc[best], values[-1], steps.iloc[-1], mean, len(group))

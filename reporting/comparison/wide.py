@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from evaluation.metrics import LOWER_IS_BETTER, facts
+from evaluation.rows import SELECTED
 from reporting.comparison.gathered import Gathered
-from reporting.kinds import PROBES, followed
-from reporting.tables import LOWER_IS_BETTER, SELECTED, above_surrogates, goodness
+from reporting.kinds import EXCESS, PROBES, followed
+from reporting.tables import MEANING, above_surrogates, goodness
 
-SIDE_METRICS: tuple[str, ...] = ("ceiling_", "best_depth", "depth_beyond", "peak_depth")
-SIDE_METRICS += ("r2_added", "r2_share", "voxel_", "mediation_", "prosody_")
-"""Metrics whose name begins so describe data or layers, and are no score of alignment."""
 KEY = ["name", "benchmark", "metric", "target"]
 MOST_TARGETS = 64
 PRIMARY = frozenset({"lowfreq", "highfreq", "Primary"})
@@ -36,9 +35,14 @@ def alignment_heads(gathered: Gathered) -> pd.DataFrame:
     """
     heads = gathered.heads
     brain = ~heads["benchmark"].astype(str).str.startswith(PROBES)
-    side = heads["metric"].astype(str).str.startswith(SIDE_METRICS)
-    kept = above_surrogates(_plain_text(heads[brain & ~side & heads["value"].notna()]))
+    kept = above_surrogates(_plain_text(heads[brain & are_scores(heads) & heads["value"].notna()]))
     return kept.assign(value=goodness(kept), score=score_name(kept))
+
+
+def are_scores(rows: pd.DataFrame) -> pd.Series:
+    """Which rows may stand for a benchmark: others describe data, layers, or a difference."""
+    headline = {of: facts(str(of)).headline for of in rows["of"].unique()}
+    return rows["kind"].isin(["score", EXCESS]) & rows["of"].map(headline).astype(bool)
 
 
 def score_name(rows: pd.DataFrame) -> pd.Series:
@@ -48,7 +52,9 @@ def score_name(rows: pd.DataFrame) -> pd.Series:
 
 
 def _plain_text(rows: pd.DataFrame) -> pd.DataFrame:
-    names = [name for name in ("name", "run", "benchmark", "metric", "layer") if name in rows]
+    names = [
+        name for name in ("name", "run", "benchmark", "metric", *MEANING, "layer") if name in rows
+    ]
     return rows.astype(dict.fromkeys(names, "str"))
 
 
@@ -105,7 +111,7 @@ def layer_profiles(gathered: Gathered, names: Sequence[str] | None = None) -> pd
     -------
     DataFrame
         Columns name, benchmark, metric, target, layer, value (higher is better), ceiling,
-        simulated and depth, from 0 (first layer) to 1 (last).
+        of, simulated and depth, from 0 (first layer) to 1 (last).
     """
     rows = gathered.scores
     rows = rows[_wanted(rows) & (rows["window"] == "") & rows["value"].notna()]
@@ -120,21 +126,24 @@ def layer_profiles(gathered: Gathered, names: Sequence[str] | None = None) -> pd
     table = groups.agg(columns).reset_index()
     place = table.groupby(KEY, observed=True, sort=False)
     last = (place["value"].transform("size") - 1).clip(lower=1)
-    lower = table["metric"].isin(LOWER_IS_BETTER)
+    metrics = rows.drop_duplicates("metric")
+    of = dict(zip(metrics["metric"].astype(str), metrics["of"].astype(str), strict=True))
+    table["of"] = [of[str(metric)] for metric in table["metric"]]
+    lower = table["of"].isin(LOWER_IS_BETTER)
     table["value"] = table["value"].where(~lower, -table["value"])
     return table.assign(depth=place.cumcount() / last)
 
 
 def _wanted(rows: pd.DataFrame) -> pd.Series:
     """Which rows are followed scores of single layers; asked of every kind of row once."""
-    parts = pd.DataFrame({name: rows[name] for name in ("benchmark", "metric", "window")})
+    parts = pd.DataFrame({name: rows[name] for name in ("benchmark", "metric", *MEANING, "window")})
     parts["target"] = (rows["target"] != "").map({True: "some", False: ""}).astype("str")
     parts["single"] = rows["layer"] != SELECTED
     kind = parts.groupby(list(parts), observed=True, sort=False).ngroup()
     few = _plain_text(parts.loc[~kind.duplicated()]).astype({"window": "str"})
     kept = followed(few)
     kept = kept[~kept["benchmark"].str.startswith(PROBES) & kept["single"]]
-    kept = kept[~kept["metric"].str.startswith(SIDE_METRICS)]
+    kept = kept[are_scores(kept)]
     targets = rows.groupby(["benchmark", "metric"], observed=True)["target"].nunique()
     small = targets[targets <= MOST_TARGETS].index
     pairs = pd.MultiIndex.from_frame(kept[["benchmark", "metric"]])
@@ -149,6 +158,7 @@ def over_targets(profiles: pd.DataFrame) -> pd.DataFrame:
     group = profiles.groupby(key, observed=True, sort=False).ngroup()
     rows = profiles[whole | ~whole.groupby(group).transform("any")]
     columns = {"value": "mean", "ceiling": "mean", "simulated": "any", "depth": "first"}
+    columns |= {"of": "first"}
     return rows.groupby([*key, "layer"], observed=True, sort=False).agg(columns).reset_index()
 
 

@@ -11,7 +11,7 @@ import pytest
 from callbacks.checkpoints import ScheduledCheckpoint
 from callbacks.evaluation import EvaluationCallback
 from callbacks.schedule import Schedule
-from evaluation.benchmark import Failure, Score
+from evaluation.rows import Failure, Score
 from tests.evaluation.toys import MeanBenchmark
 
 R2 = "align/fmri/toy/r2"

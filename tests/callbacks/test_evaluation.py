@@ -17,8 +17,8 @@ from torch import Tensor
 
 from callbacks.evaluation import EvaluationCallback, hours_per_step
 from callbacks.schedule import Schedule
-from evaluation.benchmark import Score, read_scores
 from evaluation.features import Features
+from evaluation.rows import Score, read_scores
 from models.encoder import Frames
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from callbacks.ledger import Entry, Ledger, read_entries
-from evaluation.benchmark import Score, read_scores
+from evaluation.rows import Score, read_scores
 
 ROWS = [Score("probe/a", "accuracy", str(i), i / 7, encoder="m", step=4) for i in range(3)]
 OTHERS = [Score("probe/b", "accuracy", "0", 0.5, encoder="m", step=4)]

@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import CSVLogger
 
 from callbacks.summary import lineage, tell_checkpoints, tell_origin, tell_summaries
 from callbacks.tracking import wandb_logger
-from evaluation.benchmark import Score
+from evaluation.rows import Score
 
 
 def test_lineage_has_a_row_for_every_step() -> None:

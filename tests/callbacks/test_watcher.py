@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from callbacks.watcher import Plan, Watcher
-from evaluation.benchmark import Score, read_scores
 from evaluation.features import Features
+from evaluation.rows import Score, read_scores
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder, sounds
 
 

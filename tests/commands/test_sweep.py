@@ -23,7 +23,7 @@ from commands import sweep
 from commands.errors import explain
 from commands.folders import CONF
 from commands.sweep import Examined, SweepStart, reported, run_job
-from evaluation.benchmark import Failure, read_scores
+from evaluation.rows import Failure, read_scores
 from reporting.sweep import Outcome, print_outcomes
 from tests.composing import composed
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.benchmark import Benchmark, Failure, Score, append_rows, read_scores
+from evaluation.benchmark import Benchmark
+from evaluation.rows import Failure, Score, append_rows, read_scores
 from tests.evaluation.toys import MeanBenchmark
 
 ROW = Score("fmri/made", "r2", "encoder.3", 0.1 + 0.2, target="pitch", ceiling=0.8, n=165, step=0)

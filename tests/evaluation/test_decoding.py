@@ -13,9 +13,10 @@ from torch import Tensor
 from alignment.rsa import pearson
 from commands.building import build_benchmarks
 from datamodules.brain.cocktail import recording
-from evaluation.benchmark import Benchmark, Score
+from evaluation.benchmark import Benchmark
 from evaluation.decoding import AttentionDecoder, autocorrelation_length
 from evaluation.evaluate import evaluate, fingerprint
+from evaluation.rows import Score
 from tests.composing import config
 from tests.datamodules.test_cocktail import write_cocktail
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder

@@ -9,6 +9,7 @@ from alignment.agreement import intersubject_ceiling
 from alignment.rsa import rdm
 from alignment.signatures import METRICS
 from evaluation.depth import ceiling, depth_rows
+from evaluation.quantities import Quantity
 from evaluation.series import Series
 from evaluation.tested import AgainstSurrogates
 from evaluation.time_rows import TimeRows
@@ -33,7 +34,7 @@ def curve(peak: int, seed: int, spread: float) -> AgainstSurrogates:
 
 def examined(tested: dict[str, AgainstSurrogates]) -> list:
     rows = TimeRows("eeg/x", people(0.5, 3), torch.arange(N))
-    return list(depth_rows(rows, tested, LAYERS))
+    return list(depth_rows(rows, {Quantity(name): c for name, c in tested.items()}, LAYERS))
 
 
 def test_peaks_and_their_difference_are_those_planted() -> None:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from datamodules.stimuli import Provenance, TimedResponseSet
-from evaluation.benchmark import Score
 from evaluation.ecog import TimedAlignment, resample_frames, time_mean
 from evaluation.features import Features
+from evaluation.rows import Score
 from tests.evaluation.test_fmri import normal
 from tests.evaluation.toys import sounds
 

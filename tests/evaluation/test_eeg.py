@@ -11,9 +11,10 @@ import torch
 from datamodules.sentences import as_sentences
 from datamodules.simulated_eeg import simulated_eeg
 from datamodules.stimuli import TimedResponseSet
-from evaluation.benchmark import Extensible, Score
+from evaluation.benchmark import Extensible
 from evaluation.eeg import BOTH
 from evaluation.features import Features
+from evaluation.rows import Score
 from tests.evaluation.people import (
     LAG,
     LAYERS,
@@ -190,7 +191,7 @@ def test_what_cannot_be_scored_says_why(features: dict[str, Features]) -> None:
     still = {"mean": Features(torch.zeros(N, 1, 4), torch.ones(N), 1.0, 0.5)}
     with pytest.raises(ValueError, match=r"one frame for a whole sound.*encoder=logmel_frames"):
         benchmark(y).score(still)
-    with pytest.raises(ValueError, match="no metric spearman: choose from rsa_spearman, rsa_"):
+    with pytest.raises(ValueError, match="no metric 'spearman': choose from rsa_spearman, rsa_"):
         benchmark(y, metrics=["spearman"])
     with pytest.raises(ValueError, match=r"lags from -1\.0 s, but responses begin 0\.4 s before"):
         benchmark(y, lags=(-1.0, 0.5))

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from datamodules.stimuli import StimulusSet
-from evaluation.benchmark import Score
 from evaluation.evaluate import Evaluation, evaluate, fingerprint
+from evaluation.rows import Score
 from models.encoder import Frames
 from models.external.logmel import LogMelFrames
 from tests.evaluation.ranks import benchmarks, two_ranks

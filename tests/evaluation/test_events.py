@@ -19,11 +19,11 @@ from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear import write_hear_task
 from datamodules.tasks.hear_events import hear_event_task
 from datamodules.tasks.hear_files import METRICS as OURS
-from evaluation.benchmark import Score
 from evaluation.events import ERROR_RATE, METRICS, EventProbe
 from evaluation.features import Features, extract
+from evaluation.metrics import LOWER_IS_BETTER
+from evaluation.rows import Score
 from models.external.logmel import LogMelFrames
-from reporting.tables import LOWER_IS_BETTER
 
 RATE, SECONDS, N = 16_000, 6.0, 18
 HERTZ = {"low": 300.0, "middle": 1000.0, "high": 3000.0}
@@ -177,7 +177,7 @@ def test_a_task_that_is_known_by_its_errors_has_few(task: EventTask) -> None:
 
 
 def test_what_cannot_be_scored_is_explained(task: EventTask) -> None:
-    with pytest.raises(ValueError, match=r"events have no metric accuracy: choose from event_on"):
+    with pytest.raises(ValueError, match=r"no metric 'accuracy': choose from event_on"):
         EventProbe("probe/tones", task, ["accuracy"])
     two = replace(task, folds=task.folds % 2, fold_names=())
     with pytest.raises(ValueError, match="2 folds leave no clips to choose a threshold on"):

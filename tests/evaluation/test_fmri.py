@@ -12,9 +12,9 @@ from torch import Tensor
 from alignment.ridge import crossvalidated_prediction
 from alignment.rsa import zscore
 from datamodules.stimuli import Provenance, ResponseSet
-from evaluation.benchmark import Score
 from evaluation.features import Features
 from evaluation.fmri import ResponseAlignment
+from evaluation.rows import Score
 from tests.evaluation.toys import sounds
 
 N, V = 60, 3

@@ -18,7 +18,8 @@ from datamodules.events import Event
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear import write_hear_task
-from evaluation.benchmark import Benchmark, read_scores
+from evaluation.benchmark import Benchmark
+from evaluation.rows import read_scores
 from probe import probe
 from tests.composing import composed, config, options
 

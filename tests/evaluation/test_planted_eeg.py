@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from datamodules.simulated_eeg import CODE_RATE, simulated_eeg, spectral_code, topography
-from evaluation.benchmark import Score
 from evaluation.eeg import FrameAlignment
 from evaluation.features import Features
+from evaluation.rows import Score
 from tests.evaluation.people import one
 
 

@@ -16,10 +16,11 @@ from alignment.probe_intervals import precision_replicates
 from datamodules.stimuli import Provenance
 from datamodules.task import Task
 from evaluation import probes
-from evaluation.benchmark import Extensible, Probing, Score
+from evaluation.benchmark import Extensible, Probing
 from evaluation.features import Features
 from evaluation.probes import Perceptron, Probe
 from evaluation.probing import COMMONEST, SHUFFLED, ClassificationProbe
+from evaluation.rows import Score
 from tests.evaluation.toys import sounds
 
 N, CLASSES = 200, 4

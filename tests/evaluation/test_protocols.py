@@ -13,10 +13,10 @@ from torch import Tensor
 from alignment.rsa import compare, rdm, zscore
 from datamodules.brain import norman_haignere2015
 from datamodules.stimuli import ResponseSet
-from evaluation.benchmark import Score
 from evaluation.features import Features
 from evaluation.layer_contributions import LayerContributions
 from evaluation.pepino2025 import Pepino2025
+from evaluation.rows import Score
 from evaluation.similarity import Similarity
 from evaluation.summaries import depth_rows
 from evaluation.tuckute2023 import Tuckute2023

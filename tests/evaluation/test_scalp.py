@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.benchmark import Score
+from evaluation.rows import Score
 from evaluation.scalp import neighbours
 from tests.evaluation.people import benchmark, codes, layers_of, people
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from evaluation.benchmark import Benchmark, Failure, read_scores
+from evaluation.benchmark import Benchmark
 from evaluation.evaluate import evaluate
+from evaluation.rows import Failure, read_scores
 from evaluation.scored import Scored, write_failures
 from models.encoder import Frames
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder, sounds

@@ -14,10 +14,10 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from evaluation.benchmark import replace_rows
 from evaluation.clicks import timings
 from evaluation.findings import Finding, SelfCheck
 from evaluation.invariances import padding_invariance
+from evaluation.rows import replace_rows
 from evaluation.selfcheck import self_check
 from models.encoder import Frames
 from models.external.envelope import Envelope

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from alignment.signatures import METRICS
 from datamodules.sentences import Words
-from evaluation.benchmark import Score
 from evaluation.eeg import FrameAlignment
+from evaluation.rows import Score
 from evaluation.series import Draws, Series
 from evaluation.words import COMPONENTS, by_words
 from tests.evaluation.people import RATE, SECONDS, N, codes, layers_of, one, people

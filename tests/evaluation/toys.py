@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from datamodules.stimuli import StimulusSet
-from evaluation.benchmark import Score
 from evaluation.features import Features, Pooling
+from evaluation.rows import Score
 from models.encoder import Frames
 
 HOP = 10

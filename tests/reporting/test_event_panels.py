@@ -9,7 +9,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 
-from evaluation.benchmark import Score
+from evaluation.rows import Score, as_score
 from reporting.panels import layer_maps, panels
 from reporting.profiles import benchmark_figure, write_profiles
 from reporting.tables import headlines, log_keys, score_table, trajectory_table
@@ -20,7 +20,9 @@ LAYERS = ("low", "middle", "deep")
 
 
 def row(metric: str, layer: str, value: float, **fields: object) -> Score:
-    return Score("eeg/x", metric, layer, value, encoder="ours", step=0, **fields)  # type: ignore[arg-type]
+    """A row as a table of names alone has it."""
+    own = {"metric": metric, "layer": layer, "value": value, **fields}
+    return as_score({"benchmark": "eeg/x", "encoder": "ours", "step": 0, **own})
 
 
 def words(name: str = "rsa", classes: tuple[str, ...] = ("content", "function", "word")) -> list:

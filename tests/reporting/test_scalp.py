@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from matplotlib.collections import PathCollection
 
-from evaluation.benchmark import Score
+from evaluation.quantities import Quantity
+from evaluation.rows import Score, meaning
 from reporting.profiles import benchmark_figure
 from reporting.scalp import MONTAGES, montage_of
 from reporting.tables import score_table
@@ -22,15 +24,15 @@ def maps(names: Sequence[str], channels: Sequence[str]) -> list[Score]:
     return [
         Score(
             "eeg/x",
-            f"{kind}map_{name}",
-            "selected",
-            (level + 0.01 * (number + 1) * (k % 5 - 1)),
+            layer="selected",
+            value=level + 0.01 * (number + 1) * (k % 5 - 1),
+            **meaning(Quantity(name, "map", kind)),
             target=channel,
             p=0.01 if k % 3 == 0 else 0.5,
         )
         for number, name in enumerate(names)
         for k, channel in enumerate(channels)
-        for kind, level in (("", 0.3), ("excess_", 0.0))
+        for kind, level in (("score", 0.3), ("excess", 0.0))
     ]
 
 
@@ -97,7 +99,7 @@ def test_a_map_of_few_electrodes_is_not_drawn(count: int) -> None:
 
 
 def test_no_effect_at_all_is_drawn_without_a_warning() -> None:
-    rows = [Score("eeg/x", "excess_map_rsa", "selected", 0.0, target=c) for c in ALICE]
+    rows = [replace(maps(["rsa"], [c])[1], value=0.0, p=None) for c in ALICE]
     figure = benchmark_figure(score_table(rows))
     assert figure.subfigs[0].get_suptitle() == "electrodes above surrogates (no p < .05)"
     figure.canvas.draw()

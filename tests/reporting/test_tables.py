@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from evaluation import rows
 from reporting import tables
 from reporting.tables import headlines, log_keys, score_table, throughout, trajectory_table
 
@@ -26,15 +27,14 @@ def fmri_rows(step: int | None, **values: tuple[float, float]) -> list[dict[str,
 
 
 def test_the_columns_are_the_fields_of_a_score() -> None:
-    benchmark = pytest.importorskip("evaluation.benchmark")
-    assert list(tables.COLUMNS) == [field.name for field in dataclasses.fields(benchmark.Score)]
+    names = [field.name for field in dataclasses.fields(rows.Score)]
+    assert [*tables.COLUMNS, "version"] == names
 
 
 def test_rows_of_a_file_a_mapping_and_a_dataclass_are_equal(tmp_path: Path) -> None:
-    benchmark = pytest.importorskip("evaluation.benchmark")
-    score = benchmark.Score("fmri/a", "r2", "layer_1", 0.5, n=165, simulated=True, step=3)
+    score = rows.Score("fmri/a", "r2", "layer_1", 0.5, n=165, simulated=True, step=3)
     path = tmp_path / "scores.jsonl"
-    benchmark.append_rows(path, [score])
+    rows.append_rows(path, [score])
     table = score_table(path)
     pd.testing.assert_frame_equal(table, score_table([score]))
     pd.testing.assert_frame_equal(table, score_table([dataclasses.asdict(score)]))

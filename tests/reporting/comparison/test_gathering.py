@@ -64,7 +64,7 @@ def test_many_rows_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monkey
     rows = [row("a", k / 7, layer=f"encoder.{k}", target="xyz"[k % 3]) for k in range(7)]
     path = write(tmp_path, rows) / "scores.jsonl"
     whole = read_scores(path, [])
-    monkeypatch.setattr("reporting.comparison.reading.LINES_AT_ONCE", 3)
+    monkeypatch.setattr("evaluation.rows.LINES_AT_ONCE", 3)
     pieces = read_scores(path, [])
     texts = whole.columns[whole.dtypes == "category"]
     plain = dict.fromkeys(texts, "str")

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 
 from reporting.comparison import better, depth, drivers, emergence, shortcut
-from reporting.comparison.depths import agreement, depths, family_of, peak_difference, peak_table
+from reporting.comparison.depths import agreement, depths, peak_difference, peak_table
 from reporting.comparison.factors import factors, known_fields
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.section import Chart, Grid, Section
@@ -161,15 +161,6 @@ def test_planted_peaks_are_found_and_their_difference() -> None:
     apart = peak_difference(found)[tables.BRAIN]
     assert apart.low < 0.3 < apart.high
     assert apart.n == 12
-
-
-def test_families_of_metrics() -> None:
-    names = ["rsa", "mutual_knn", "excess_lag_rsa_spearman", "cka_debiased", "dcor", "r2"]
-    names += ["rsa_pearson", "procrustes", "r2_corrected", "rv2"]
-    assert [family_of(name) for name in names] == [
-        "rank-based", "rank-based", "rank-based", "dependence", "dependence", "regression",
-        "", "", "regression", "dependence",
-    ]  # fmt: skip
 
 
 def test_scores_that_agree_have_a_w_of_one() -> None:

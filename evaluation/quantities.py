@@ -141,6 +141,9 @@ def _parse_analysis(name: str) -> Quantity | None:
         return Quantity(name)
     for analysis in ANALYSES:
         prefix = PREFIXES.get(analysis, f"{analysis}_")
-        if name.startswith(prefix) and name.removeprefix(prefix) in METRICS:
-            return Quantity(name.removeprefix(prefix), analysis)
+        of = name.removeprefix(prefix)
+        if of == name or of not in METRICS:
+            continue
+        if analysis == "delay" or METRICS[of].family not in ("prediction", "accuracy", "other"):
+            return Quantity(of, analysis)
     return None

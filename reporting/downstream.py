@@ -42,7 +42,7 @@ def task_scores(scores: pd.DataFrame) -> pd.DataFrame:
         bound) and ``z = (value - mean) / sd`` of the reference (missing for other tasks).
     """
     heads = headlines(followed(scores[scores["benchmark"].str.startswith(PROBES)]))
-    heads = heads.assign(probe=heads["analysis"], measure=heads["of"])
+    heads = heads.assign(probe=heads["analysis"].astype("str"), measure=heads["of"].astype("str"))
     heads = heads[heads["probe"].isin(PREFERRED)]
     known = reference()
     wanted = heads["benchmark"].map(known["measure"])

@@ -90,7 +90,7 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
         return probes
     special = [*map_line(rows), *event_lines(rows)]
     null, ceilings = rows[rows["kind"] == NULL], rows[rows["kind"] == CEILING]
-    level = null[null["analysis"] == ""]
+    level = null[(null["analysis"] == "") & (null["window"] == "")]
     # What lies above surrogates is seen in their band.
     rows = followed(rows)
     rows = rows[rows["kind"] != EXCESS]
@@ -102,6 +102,7 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     latencies: dict[str, list[Panel]] = defaultdict(list)
     for _, of_metric in rows[~tested].groupby("metric", sort=False):
         band = same_quantity(null, of_metric)
+        band = band[~named_windows(band)]
         if len(band):
             in_time = of_metric[~named_windows(of_metric)]
             begin = str(of_metric["analysis"].iloc[0])
@@ -123,7 +124,7 @@ def _height(line: list[Panel], columns: int) -> float:
     if first.func is draw_metrics:
         return max(1.0, first.keywords["rows"]["metric"].nunique() / 9)
     if first.func is draw_maps:
-        count = first.keywords["maps"]["metric"].nunique()
+        count = first.keywords["maps"]["of"].nunique()
         return 0.2 + 0.6 * -(-count // (MAPS_A_COLUMN * columns))
     return 1.0
 

@@ -16,7 +16,7 @@ from reporting.comparison.naming import named
 from reporting.comparison.origins import Origin, origin
 from reporting.comparison.reading import read_runs
 from reporting.comparison.versions import by_version
-from reporting.tables import headlines
+from reporting.tables import MEANING, headlines
 
 Facts = Mapping[str, Mapping[str, Any]]
 FACTS = ["family", "trained_on", "objective", "parameters", "hours"]
@@ -148,7 +148,7 @@ def _heads(scores: pd.DataFrame) -> pd.DataFrame:
     first = scores.drop_duplicates(["name", "benchmark"])[[*keys, "name", "run"]]
     heads = headlines(scores)
     plain = dict.fromkeys(["encoder", "fingerprint", "benchmark"], "str")
-    heads = heads.astype({**plain, "metric": "str", "layer": "str"})
+    heads = heads.astype({**plain, **dict.fromkeys(["metric", *MEANING, "layer"], "str")})
     first = first.astype({**plain, "name": "str", "run": "str"})
     return heads.merge(first, on=keys, how="left")
 

@@ -95,7 +95,6 @@ def test_features_that_are_all_constant_predict_the_mean(p: int) -> None:
     _, y, x_test = problem(15, p)
     fit = loo_ridge(torch.ones(15, p, dtype=torch.float64), y, x_test, ALPHAS)
     torch.testing.assert_close(fit.prediction, y.mean(0).expand(10, -1))
-    assert (fit.alpha == ALPHAS.max()).all()
 
 
 @pytest.mark.parametrize("p", [4, 30])

@@ -28,7 +28,8 @@ from commands.facts import facts_of, not_runnable
 from commands.launch import guarded, launch
 from models.checkpoint import read_checkpoint
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.gathering import FACTS, gather
+from reporting.comparison.gathering import gather
+from reporting.comparison.origins import FACTS
 from reporting.comparison.report import write_report
 from reporting.comparison.section import Section
 from reporting.terminal import print_answers

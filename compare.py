@@ -24,10 +24,12 @@ from callbacks.comparison import log_comparison
 from commands.building import build, build_loggers, listed, resolved
 from commands.catalogue import encoder_configs
 from commands.errors import explain
+from commands.facts import facts_of, not_runnable
 from commands.launch import guarded, launch
 from models.checkpoint import read_checkpoint
 from reporting.comparison.gathered import Gathered
-from reporting.comparison.gathering import FACTS, gather
+from reporting.comparison.gathering import gather
+from reporting.comparison.origins import FACTS
 from reporting.comparison.report import write_report
 from reporting.comparison.section import Section
 from reporting.terminal import print_answers
@@ -97,15 +99,22 @@ def other_names(pairs: list[str]) -> dict[str, str]:
 
 
 def facts_of_encoders() -> dict[str, dict[str, Any]]:
-    """What ``conf/encoder`` says, by the name of the yaml and by the name in score rows."""
-    facts = {}
+    """What is known of encoders, by the name of the yaml and by the name in score rows.
+
+    Also of those that cannot run here, whose features may be scored under their name.
+    """
+    facts = {name: _compared(row) for name, row in not_runnable().items()}
     for choice, said in encoder_configs():
-        known = {key: said.get(key) for key in FACTS if said.get(key) is not None}
+        known = _compared(facts_of(choice, said))
         if known:
             facts[choice] = known
             if not OmegaConf.is_missing(said, "name") and said.get("name"):
                 facts[said.name] = known
     return facts
+
+
+def _compared(known: dict[str, Any]) -> dict[str, Any]:
+    return {key: known[key] for key in FACTS if key in known}
 
 
 def facts_of_file(path: Path) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ import wandb
 from omegaconf import DictConfig
 
 from callbacks.display import score_keys
-from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.building import build, build_benchmarks, build_encoder, build_loggers, resolved
 from commands.catalogue import show
 from commands.errors import explain
 from commands.launch import guarded, launch
@@ -56,7 +56,7 @@ def examine(cfg: DictConfig) -> Examined:
     cache = FeatureCache(cfg.cache) if cfg.cache else None
     try:
         device = _device(cfg.device)
-        encoder = _moved(build(cfg.encoder), device)
+        encoder = _moved(build_encoder(cfg.encoder, cfg.name), device)
     except Exception as error:
         result.failures.append(Failure("", explain(error), cfg.name))
     else:
@@ -71,7 +71,9 @@ def examine(cfg: DictConfig) -> Examined:
         wanted: list[Benchmark] = [*rest]
         try:
             if "reference" in cfg and rest:
-                wanted += contrasts(rest, _moved(build(cfg.reference), device), device, cache)
+                wanted += contrasts(
+                    rest, _moved(build_encoder(cfg.reference), device), device, cache
+                )
         except Exception as error:
             result.failures.append(Failure("", explain(error), "reference"))
         step = getattr(encoder, "step", None)
@@ -118,7 +120,7 @@ def checked(cfg: DictConfig) -> Examined:
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     device = _device(cfg.device)
-    encoder = _moved(build(cfg.encoder), device)
+    encoder = _moved(build_encoder(cfg.encoder, cfg.name), device)
     findings = self_check(encoder, device)
     replace_rows(folder / "selfcheck.jsonl", findings)
     bad = print_findings(encoder.name, findings)

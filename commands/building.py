@@ -14,17 +14,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.loggers import Logger
 
 from commands.errors import causes, explain
+from commands.facts import FACTS, facts_of
 from evaluation.benchmark import Benchmark, Extensible, Probing
 from evaluation.rows import Failure
 
 log = logging.getLogger(__name__)
 
-DESCRIPTION = ("family", "trained_on", "objective", "parameters", "hours")
-"""What the yaml of an encoder says for comparisons; no class is given these."""
+MARKS = ("family", "trained_on", "objective", "verified")
+"""Facts that only encoders have: a config that says one of them is that of an encoder."""
 
 
 def build(config: DictConfig, **extra: Any) -> Any:
-    """Instantiate a config with plain containers inside, without what only describes encoders."""
+    """Instantiate a config with plain containers inside, without facts of encoders."""
     if not OmegaConf.is_config(config):
         return instantiate(config, _convert_="all", **extra)
     bare = deepcopy(config)
@@ -32,16 +33,39 @@ def build(config: DictConfig, **extra: Any) -> Any:
     return instantiate(bare, _convert_="all", **extra)
 
 
+def build_encoder(config: DictConfig, name: str = "") -> Any:
+    """Instantiate an encoder; of published weights that were never tried, the log says so.
+
+    Parameters
+    ----------
+    config : DictConfig
+        Of which :data:`commands.facts.FACTS` are given to no class.
+    name : str
+        Of its yaml, where the config names none.
+    """
+    known = config.get("name") if not OmegaConf.is_missing(config, "name") else None
+    name = known or name
+    if facts_of(name, config).get("verified") is False:
+        log.warning("%s was never tried here: check its weights, layers and licence", name)
+    bare = deepcopy(config)
+    _take_facts(bare)
+    return build(bare)
+
+
 def _undescribe(config: Any) -> None:
-    """Take ``DESCRIPTION`` out of the configs of encoders, also of those within others."""
+    """Take facts out of the configs of encoders, also of those within others."""
     if not isinstance(config, DictConfig) or config._is_none() or config._is_missing():
         return
-    if "_target_" in config and "family" in config:
-        with open_dict(config):
-            for name in DESCRIPTION:
-                config.pop(name, None)
+    if "_target_" in config and any(mark in config for mark in MARKS):
+        _take_facts(config)
     for key in config:
         _undescribe(config._get_node(key))
+
+
+def _take_facts(config: DictConfig) -> None:
+    with open_dict(config):
+        for name in FACTS:
+            config.pop(name, None)
 
 
 def listed(value: Any) -> list[Any]:

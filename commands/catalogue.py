@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from importlib import import_module
@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from commands.building import build_benchmarks
+from commands.facts import facts_of, not_runnable
 from commands.folders import CONF
 from evaluation.benchmark import Benchmark
 from reporting.listing import BenchmarkEntry, EncoderEntry, print_benchmarks, print_encoders
@@ -35,7 +36,7 @@ def list_benchmarks(cfg: DictConfig) -> None:
 
 
 def list_encoders(cfg: DictConfig) -> None:
-    """Every encoder, as its yaml describes it."""
+    """Every encoder, as its yaml and the table of facts describe it."""
     print_encoders(list(encoder_entries()))
 
 
@@ -60,27 +61,53 @@ def _composed(overrides: Sequence[str]) -> DictConfig:
 
 
 def encoder_entries() -> Iterator[EncoderEntry]:
-    """One entry for each yaml of ``conf/encoder``; nothing is built, so no weights are needed."""
+    """One entry for each encoder, first those that run here.
+
+    That is one for each yaml of ``conf/encoder``, then one for each row of ``conf/encoders.csv``
+    that has none. Nothing is built, so no weights are needed.
+    """
     for name, said in encoder_configs():
-        yield EncoderEntry(
-            name,
-            _first_comment(f"encoder/{name}"),
-            said.get("sample_rate"),
-            _patterns(said.get("layers")),
-            said.get("licence", ""),
-            said.get("source", ""),
-            said.get("verified"),
-            _kind(said),
+        what = _first_comment(f"encoder/{name}")
+        layers = _patterns(said.get("layers"))
+        yield _encoder_entry(name, what, said.get("sample_rate"), layers, facts_of(name, said))
+    for name, row in not_runnable().items():
+        layers = tuple(row.get("layers", "").split())
+        missing = row.get("features", "make its features elsewhere")
+        yield _encoder_entry(
+            name, row.get("what", ""), row.get("sample_rate"), layers, row, missing
         )
 
 
-def _kind(said: DictConfig) -> str:
+def _encoder_entry(
+    name: str,
+    what: str,
+    sample_rate: int | None,
+    layers: tuple[str, ...],
+    facts: Mapping[str, Any],
+    missing: str = "",
+) -> EncoderEntry:
+    return EncoderEntry(
+        name,
+        what,
+        sample_rate,
+        layers,
+        facts.get("licence", ""),
+        facts.get("source", ""),
+        facts.get("verified"),
+        _kind(facts),
+        missing,
+    )
+
+
+def _kind(facts: Mapping[str, Any]) -> str:
     """By what an encoder can be compared with others, in a line."""
-    if said.get("trained_on") in (None, "none"):
-        return str(said.get("family", ""))
-    size = f"{said.parameters / 1e6:,.0f} M" if said.parameters else ""
-    heard = said.trained_on + (f", {said.hours:,} h" if said.hours else "")
-    return "; ".join(part for part in (said.family, said.objective, size, heard) if part)
+    if facts.get("trained_on") in (None, "none"):
+        return str(facts.get("family", ""))
+    parameters, hours = facts.get("parameters"), facts.get("hours")
+    size = f"{parameters / 1e6:,.0f} M" if parameters else ""
+    heard = facts["trained_on"] + (f", {hours:,} h" if hours else "")
+    parts = (facts.get("family"), facts.get("objective"), size, heard)
+    return "; ".join(part for part in parts if part)
 
 
 def encoder_configs() -> Iterator[tuple[str, DictConfig]]:

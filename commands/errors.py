@@ -11,6 +11,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from commands.facts import cannot_run
 from commands.folders import CONF
 
 LAUNCHERS = {
@@ -62,6 +63,8 @@ def _unknown_option(option: str) -> str:
     """Name the options of a config group that are nearest to one that does not exist."""
     if plugin := LAUNCHERS.get(option.removeprefix("hydra/launcher/")):
         return f"{option} is of a plugin: pip install {plugin} (docs/encoders.md, Many encoders)"
+    if option.startswith("encoder/") and (why := cannot_run(option.removeprefix("encoder/"))):
+        return why
     group, pattern = option.rpartition("/")[0], "[!_]*.yaml"
     top = option.split("/")[0]
     if not any((CONF / top).glob(pattern)):  # benchmark: its options lie in folders

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SCORES, SCORED = "scores.jsonl", "scored.jsonl"
 WITHOUT_EFFECT = frozenset({"name", "path", "revision", "source", "licence", "verified"})
+WITHOUT_EFFECT |= {"family", "trained_on", "objective", "parameters", "hours", "install"}
 """Settings of an encoder that change no feature, or that the hash of its weights has."""
 
 

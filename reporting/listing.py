@@ -57,6 +57,8 @@ class EncoderEntry:
         Whether id, licence and layers of published weights were tried; None for what has none.
     kind : str
         Family, sounds and objective of training, size and hours, as far as they are known.
+    missing : str
+        How to make its features elsewhere, where it cannot run here; empty where it can.
     """
 
     name: str
@@ -67,6 +69,7 @@ class EncoderEntry:
     source: str = ""
     verified: bool | None = None
     kind: str = ""
+    missing: str = ""
 
 
 def print_benchmarks(entries: Sequence[BenchmarkEntry], console: Console | None = None) -> None:
@@ -90,7 +93,7 @@ def print_benchmarks(entries: Sequence[BenchmarkEntry], console: Console | None 
 
 
 def print_encoders(entries: Sequence[EncoderEntry], console: Console | None = None) -> None:
-    """One row for each encoder, then how many of them were never tried."""
+    """One row for each encoder, how many were never tried, and why those that cannot run do not."""
     console = console or terminal()
     table = Table(leading=1, expand=True)  # in 100 columns addresses of papers stay whole
     table.add_column("encoder", overflow="fold", ratio=13)
@@ -104,14 +107,29 @@ def print_encoders(entries: Sequence[EncoderEntry], console: Console | None = No
             "–" if entry.sample_rate is None else f"{entry.sample_rate:,}",
             escape("\n".join(entry.layers)) or "–",
             _origin(entry.licence, entry.source),
-            {None: "–", False: "[red]no[/red]", True: "[green]yes[/green]"}[entry.verified],
+            _tried(entry),
         )
     console.print(table)
-    untried = sum(entry.verified is False for entry in entries)
-    text = (
-        f", {untried} of them never tried (verified: false): check their ids, licences and layers"
-    )
-    console.print(f"{len(entries)} encoders{text if untried else ''}.", soft_wrap=True)
+    runnable = [entry for entry in entries if not entry.missing]
+    untried = sum(entry.verified is False for entry in runnable)
+    text = f", {untried} of them never tried (verified: no): check their ids, licences and layers"
+    console.print(f"{len(runnable)} encoders{text if untried else ''}.", soft_wrap=True)
+    elsewhere = [entry for entry in entries if entry.missing]
+    if elsewhere:
+        console.print(
+            f"{len(elsewhere)} more cannot run here: make their features elsewhere, and give them "
+            "as encoder=precomputed encoder.path=FILE.npz.",
+            soft_wrap=True,
+        )
+    for entry in elsewhere:
+        text = f"{escape(entry.name)}: [dim]{escape(entry.missing)}[/dim]"
+        console.print(text, highlight=False, soft_wrap=True)
+
+
+def _tried(entry: EncoderEntry) -> str:
+    if entry.missing:
+        return "[red]cannot run[/red]"
+    return {None: "–", False: "[red]no[/red]", True: "[green]yes[/green]"}[entry.verified]
 
 
 def _named(name: str, text: str) -> str:

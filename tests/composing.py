@@ -60,9 +60,9 @@ def tiny(run: Path, *overrides: str) -> DictConfig:
 
 
 def options(group: str, pattern: str = "*.yaml") -> list[str]:
-    """Names of the yamls of a group, without the parts that start with an underscore."""
-    files = sorted((CONF / group).glob(pattern))
-    return [str(f.relative_to(CONF / group).with_suffix("")) for f in files if f.name[0] != "_"]
+    """Names of the yamls of a group, without files and folders that start with an underscore."""
+    files = [file.relative_to(CONF / group) for file in sorted((CONF / group).glob(pattern))]
+    return [str(f.with_suffix("")) for f in files if not any(p[0] == "_" for p in f.parts)]
 
 
 def config(folder: Path, *overrides: str, script: str = "train") -> DictConfig:

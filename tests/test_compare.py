@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from commands.errors import explain
 from compare import compare, facts_of_checkpoints, facts_of_encoders, facts_of_file
-from reporting.comparison.gathering import FACTS, gather
+from reporting.comparison.gathering import gather
+from reporting.comparison.origins import FACTS
 from reporting.comparison.report import write_report
 from reporting.comparison.section import Grid, Section
 from tests.composing import composed

@@ -7,7 +7,6 @@ so that features of audio do not depend on what would follow. Tower and decoder 
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,6 @@ from models.external.families import window_samples
 from models.external.hub import Loaded, load, load_tokeniser, redraw
 from models.external.layouts import layout
 from models.external.taps import matching, tapped
-
-log = logging.getLogger(__name__)
 
 DECODER = "language_model."
 LAYERS = ("audio_tower.layers.*", "language_model.layers.*")
@@ -190,9 +187,6 @@ def load_audio_tokens(
     device_map: str | dict[str, int | str] | None = None,
     sample_rate: int | None = None,
     name: str | None = None,
-    source: str = "",
-    licence: str = "",
-    verified: bool = True,
     **settings: Any,
 ) -> AudioTokens:
     """The encoder of an audio language model, from a folder or from the hub.
@@ -214,15 +208,9 @@ def load_audio_tokens(
         Such as ``auto``: parts of the model on several devices, which needs accelerate.
     sample_rate : int, optional
         Hz that the model is expected to hear.
-    source, licence : str
-        Where the model is described, and its licence: for those who read the yaml.
-    verified : bool
-        Whether id, prompt and layers were tried.
     settings
         Of :class:`AudioTokens`.
     """
-    if not verified:
-        log.warning("%s was never tried here: check its id, prompt, layers and licence", path)
     loaded = load(path, revision, dtype=dtype, sample_rate=sample_rate, device_map=device_map)
     words = joint_of(loaded.config).prompt if prompt is None else prompt
     if isinstance(words, str):

@@ -56,9 +56,6 @@ def load_published(
     matched: float = 1.0,
     install: str = "",
     sample_rate: int | None = None,
-    source: str = "",
-    licence: str = "",
-    verified: bool = True,
 ) -> EncodecMAE:
     """The model of a published file, in evaluation mode; its sizes are read from the weights.
 
@@ -84,18 +81,12 @@ def load_published(
         How to have the file; repeated where it is missing.
     sample_rate : int, optional
         Hz that the model is expected to hear.
-    source, licence : str
-        Where the model is described, and its licence: for those who read the yaml.
-    verified : bool
-        Whether a published file was tried.
 
     Raises
     ------
     FileNotFoundError, ValueError
         If there is no such file, it holds more than weights, or too few of its keys match.
     """
-    if not verified:
-        log.warning("no published file was tried here: compare features of %s first", path)
     if install and not Path(path).is_file():
         raise FileNotFoundError(f"no weights at {path}: {install}; then give encoder.path=FILE")
     state = read_state(path)

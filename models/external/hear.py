@@ -46,10 +46,6 @@ class Hear(External):
         Hz that the module is expected to hear.
     install : str
         How to have the package; repeated where it is missing.
-    source, licence : str
-        Where the model is described, and its licence: for those who read the yaml.
-    verified : bool
-        Whether the package was tried.
     """
 
     def __init__(
@@ -62,15 +58,10 @@ class Hear(External):
         batch_seconds: float = 120.0,
         sample_rate: int | None = None,
         install: str = "",
-        source: str = "",
-        licence: str = "",
-        verified: bool = True,
     ) -> None:
         if unknown := [layer for layer in layers if layer not in FUNCTIONS]:
             raise ValueError(f"layers {unknown} of a HEAR module: expected timestamp or scene")
         functions = _functions(module, layers, install)
-        if not verified:
-            log.warning("%s was never tried here: check its weights and licence", module)
         model = functions.load_model(weights) if weights else functions.load_model()
         if sample_rate not in (None, int(model.sample_rate)):
             raise ValueError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -23,8 +22,6 @@ from models.external.hooks import Layers, layouts
 from models.external.hub import Loaded, load, redraw
 from models.external.layouts import layout as named_layout
 from models.external.taps import tapped
-
-log = logging.getLogger(__name__)
 
 
 class HuggingFace(External):
@@ -244,9 +241,6 @@ def load_huggingface(
     device_map: str | dict[str, int | str] | None = None,
     sample_rate: int | None = None,
     name: str | None = None,
-    source: str = "",
-    licence: str = "",
-    verified: bool = True,
     **settings: Any,
 ) -> HuggingFace:
     """The encoder of a folder that ``save_pretrained`` made, or of a model on the hub.
@@ -267,14 +261,8 @@ def load_huggingface(
         Such as ``auto``: parts of the model on several devices, which needs accelerate.
     sample_rate : int, optional
         Hz, where the model has no feature extractor.
-    source, licence : str
-        Where the model is described, and its licence: for those who read the yaml.
-    verified : bool
-        Whether id, revision and layers were tried.
     settings
         Of :class:`HuggingFace`.
     """
-    if not verified:
-        log.warning("%s was never tried here: check its id, layers and licence", path)
     loaded = load(path, revision, model_class, trust_remote_code, dtype, sample_rate, device_map)
     return HuggingFace(loaded, name or loaded.name, **settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,9 @@ from torch import Tensor, nn
 from models.external.hooks import Hooked, Layers
 from models.external.weights import read_weights
 
-log = logging.getLogger(__name__)
-
 
 def load_packaged(
-    module: str | None,
+    module: str,
     install: str,
     name: str,
     sample_rate: int,
@@ -28,9 +25,6 @@ def load_packaged(
     sizes_class: str = "",
     passes: str = "",
     arguments: Mapping[str, Any] | None = None,
-    source: str = "",
-    licence: str = "",
-    verified: bool = True,
     **settings: Any,
 ) -> Hooked:
     """The encoder of a module that an installed package, or code on the Python path, has.
@@ -39,10 +33,9 @@ def load_packaged(
 
     Parameters
     ----------
-    module : str or None
+    module : str
         Class or function that makes a module which takes audio (batch, samples), as
-        ``package.module.Name``. None where the project has none: its code takes spectrograms or
-        tokens that are made outside, or unpickles its weights.
+        ``package.module.Name``.
     install : str
         What to do to have it; repeated where it is missing.
     weights : str, optional
@@ -58,10 +51,6 @@ def load_packaged(
         Name of the argument under which the module is given the path, and reads it by itself.
     arguments : mapping, optional
         Further arguments of the module.
-    source, licence : str
-        Where the model is described, and its licence: for those who read the yaml.
-    verified : bool
-        Whether package, weights and layers were tried.
     settings
         Of :class:`models.external.hooks.Hooked`.
 
@@ -74,17 +63,10 @@ def load_packaged(
     ValueError
         If the file holds more than weights, or not those of this module.
     """
-    if module is None:
-        raise ModuleNotFoundError(
-            f"{name} has no module that takes audio: {install}; then give encoder.module=NAME of "
-            "one that you wrote around it, or its features to encoder=precomputed"
-        )
     make = _named(module, name, install)
     if weights is None or not Path(weights).exists():
         where = "its weights" if weights is None else f"weights, but there are none at {weights}"
         raise FileNotFoundError(f"{name} needs {where}: {install}; then give encoder.weights=FILE")
-    if not verified:
-        log.warning("%s was never tried here: check its weights, layers and licence", name)
     given = dict(arguments or {})
     if passes:
         made = make(**given, **{passes: weights})

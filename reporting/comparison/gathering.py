@@ -13,13 +13,12 @@ import pandas as pd
 from reporting.comparison.doubts import cell_notes, cells, once, unequal, unequal_notes
 from reporting.comparison.gathered import Gathered
 from reporting.comparison.naming import named
-from reporting.comparison.origins import Origin, origin
+from reporting.comparison.origins import FACTS, Origin, origin
 from reporting.comparison.reading import read_runs
 from reporting.comparison.versions import by_version
 from reporting.tables import MEANING, headlines
 
 Facts = Mapping[str, Mapping[str, Any]]
-FACTS = ["family", "trained_on", "objective", "parameters", "hours"]
 BASELINE = "baseline"
 """Family of encoders that are floors."""
 LINEAGE = ["data_fingerprint", "revision", "checkpoint"]
@@ -170,9 +169,9 @@ def _encoders(
     said = []
     for name, row in table.iterrows():
         own = _at_step(homes.get(row["home"], {}), row["step"])
-        choice = origins[row["examined"]].choice
+        run = origins[row["examined"]]
         known = [overrides.get(str(key)) for key in (row["encoder"], row["written"], name)]
-        known += [own, *(facts.get(key) for key in (row["written"], choice))]
+        known += [own, *(facts.get(key) for key in (row["written"], run.choice)), run.facts]
         merged = {key: _first(known, key) for key in [*FACTS, *LINEAGE, "control"]}
         floor = merged["family"] == BASELINE or _fits([row["encoder"], row["written"]], controls)
         said.append(merged | {"control": bool(merged["control"] or floor)})

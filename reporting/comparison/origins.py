@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 CONFIG, CHOICES = ".hydra/config.yaml", ".hydra/hydra.yaml"
+FACTS = ["family", "trained_on", "objective", "parameters", "hours"]
 WITHOUT_EFFECT = {"root", "path", "folder", "cache_dir", "device", "licence", "source"}
 WITHOUT_EFFECT |= {"metrics", "probes"}
 """Settings of a benchmark that change no row: where its data lie, and which rows are asked for."""
@@ -30,6 +31,8 @@ class Origin:
         Of every benchmark by its name, flat: ``responses.n_sounds`` and its value as text.
     choice : str
         Name of the yaml of the encoder that was examined.
+    facts : dict
+        What that yaml itself said of the encoder.
     checkpoint : str
         File of the encoder that was examined.
     data, target, model_class : str
@@ -43,6 +46,7 @@ class Origin:
     known: bool = False
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     choice: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
     checkpoint: str = ""
     data: str = ""
     target: str = ""
@@ -63,6 +67,7 @@ def origin(folder: Path) -> Origin:
         known=True,
         settings=_settings(cfg),
         choice=choices.get("encoder", ""),
+        facts={key: _selected(cfg, f"encoder.{key}") for key in FACTS},
         checkpoint=str(_selected(cfg, "encoder.path") or ""),
         data=choices.get("data", ""),
         target=choices.get("model/target", "") or _kind(_selected(cfg, "model.target._target_")),

@@ -129,7 +129,7 @@ def test_code_that_comes_with_a_model_is_not_run(copied: Path) -> None:
         load_huggingface("someone/model", trust_remote_code=True)
 
 
-def test_settings_that_do_not_fit(saved: Callable[[str], Path], caplog: Any) -> None:
+def test_settings_that_do_not_fit(saved: Callable[[str], Path]) -> None:
     folder = str(saved("HubertModel"))
     with pytest.raises(ValueError, match=r"sample_rate=24000 Hz, but .* hears audio at 16000 Hz"):
         load_huggingface(folder, sample_rate=24_000)
@@ -145,8 +145,6 @@ def test_settings_that_do_not_fit(saved: Callable[[str], Path], caplog: Any) -> 
         load_huggingface(folder, method="nothing")
     with pytest.raises(ValueError, match=r"gives no hidden states .* inside it are"):
         load_huggingface(str(saved("DacModel")), layers="hidden_states")
-    assert load_huggingface(folder, verified=False).name == "hubertmodel"
-    assert "was never tried here" in caplog.text
 
 
 def test_audio_is_given_as_it_is_without_an_extractor(copied: Path) -> None:

@@ -41,7 +41,7 @@ def test_encoders_fit_and_say_whether_they_were_tried(width: int) -> None:
     text = StringIO()
     print_encoders(ENCODERS, Console(file=text, width=width))
     table, _, end = text.getvalue().partition("3 encoders, ")
-    assert end.startswith("1 of them never tried (verified: false): check their ids")
+    assert end.startswith("1 of them never tried (verified: no): check their ids")
     assert max(map(len, table.splitlines())) <= width
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in table.splitlines()]
     verified = {row[0]: row[4] for row in rows if row and row[4]}
@@ -50,6 +50,18 @@ def test_encoders_fit_and_say_whether_they_were_tried(width: int) -> None:
     assert columns[1] == "16,0008,000–"
     assert columns[2] == "re:b\\.[2-9]chidden_states–"
     assert columns[3] == "MIThttps://x.org/yMIT–"
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_encoders_that_cannot_run_are_told_apart(width: int) -> None:
+    text = StringIO()
+    gone = EncoderEntry("d", "Elsewhere.", 8000, ("c",), "MIT", "", False, "", "git clone [it]")
+    print_encoders([*ENCODERS, gone], Console(file=text, width=width))
+    table, _, end = text.getvalue().partition("3 encoders, 1 of them never tried")
+    assert max(map(len, table.splitlines())) <= width
+    assert "cannot run" in table
+    assert "1 more cannot run here: make their features elsewhere" in end
+    assert end.endswith("\nd: git clone [it]\n")
 
 
 def test_encoders_that_were_all_tried_are_only_counted() -> None:

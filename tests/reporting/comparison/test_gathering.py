@@ -183,6 +183,13 @@ def test_facts_come_from_the_file_then_the_run_then_the_yaml(tmp_path: Path) -> 
     assert (last["family"], last["trained_on"], last["parameters"]) == ("Kind", "me", 7)
 
 
+def test_facts_that_a_run_was_stored_with_stand_where_nothing_else_is_known(tmp_path: Path) -> None:
+    said = {"family": "old", "hours": 3, "objective": None}
+    configured(write(tmp_path / "probe", [row("X", 0.1)]), {"encoder": "x"}, encoder=said)
+    found = gather([str(tmp_path)], facts={"x": {"family": "new"}}).encoders
+    assert tuple(found.loc["X", ["family", "hours", "objective"]]) == ("new", 3, "")
+
+
 def test_patterns_choose_and_leave_out(tmp_path: Path) -> None:
     training(tmp_path / "own", "mine")
     write(tmp_path / "probe", [row("theirs", 0.1)])

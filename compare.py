@@ -20,19 +20,19 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from callbacks.comparison import log_comparison
 from commands.building import build, build_loggers, listed, resolved
 from commands.catalogue import encoder_configs
 from commands.errors import explain
 from commands.facts import facts_of, not_runnable
 from commands.launch import guarded, launch
 from models.checkpoint import read_checkpoint
-from reporting.comparison.gathered import Gathered
-from reporting.comparison.gathering import gather
-from reporting.comparison.origins import FACTS
-from reporting.comparison.report import write_report
-from reporting.comparison.section import Section
+from reporting.gathering.gather import gather
+from reporting.gathering.gathered import Gathered
+from reporting.gathering.origins import FACTS
+from reporting.report.page import write_report
+from reporting.report.section import Section
 from reporting.terminal import print_answers
+from tracking.comparison import log_comparison
 
 log = logging.getLogger(__name__)
 

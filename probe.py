@@ -16,25 +16,25 @@ import torch
 import wandb
 from omegaconf import DictConfig
 
-from callbacks.display import score_keys
 from commands.building import build, build_benchmarks, build_encoder, build_loggers, resolved
 from commands.catalogue import show
 from commands.errors import explain
 from commands.launch import guarded, launch
 from commands.sweep import Examined, in_sweep, reported, run_job
-from commands.watch import watch
+from commands.watching.watch import watch
 from evaluation.benchmark import Benchmark
 from evaluation.cache import FeatureCache
+from evaluation.check.selfcheck import self_check
 from evaluation.contrast import contrasts
-from evaluation.controls import control_scores
+from evaluation.downstream.controls import control_scores
 from evaluation.evaluate import Evaluation, evaluate
 from evaluation.rows import Failure, Score, append_rows, replace_rows
 from evaluation.scored import Scored, write_failures
-from evaluation.selfcheck import self_check
-from reporting.profiles import write_profiles
+from reporting.profiles.figure import write_profiles
 from reporting.selfcheck import print_findings
 from reporting.tables import score_table
 from reporting.terminal import print_scores, print_tasks
+from tracking.display import score_keys
 
 log = logging.getLogger(__name__)
 

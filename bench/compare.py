@@ -25,8 +25,8 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from commands.building import build
 from commands.folders import CONF
-from reporting.comparison.gathering import gather
-from reporting.comparison.report import write_report
+from reporting.gathering.gather import gather
+from reporting.report.page import write_report
 
 
 def make(folder: Path, args: argparse.Namespace) -> None:

@@ -24,8 +24,8 @@ from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.signatures import METRICS, excluded
-from evaluation.series import Draws, Series
-from evaluation.surrogates import circular
+from evaluation.time.series import Draws, Series
+from evaluation.time.surrogates import circular
 
 DIM = 20
 Pair = Callable[[np.ndarray, np.ndarray], object]

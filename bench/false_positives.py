@@ -21,8 +21,8 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.nulls import phase_scramble, share_of_draws
 from alignment.signatures import METRICS, Metric, product
-from evaluation.series import Draws, Series
-from evaluation.surrogates import circular, mismatched
+from evaluation.time.series import Draws, Series
+from evaluation.time.surrogates import circular, mismatched
 
 SENTENCES, FRAMES, DIM, DRAWS = 12, 100, 10, 99
 NOISES = ("smooth", "1/f")

@@ -21,7 +21,7 @@ from sklearn.linear_model import RidgeCV
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.splits import random_halves
 from bench.stopwatch import timed
-from evaluation.tuckute2023 import split_scores
+from evaluation.fmri.tuckute2023 import split_scores
 
 SOUNDS, SCANS = 165, 3
 

@@ -30,7 +30,7 @@ from bench.heareval import train_as_heareval
 from bench.stopwatch import timed
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.task import Task
-from evaluation.probes import Linear, Neighbours, Probe
+from evaluation.downstream.probes import Linear, Neighbours, Probe
 
 CHECK_EVERY = 3
 MANNERS = {

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
-from callbacks.arrivals import name_of, step_of
 from callbacks.evaluation import EvaluationCallback
-from callbacks.schedule import Schedule
-from callbacks.summary import tell_checkpoints
+from evaluation.schedule import Schedule
+from models.checkpoint import name_of, step_of
 from reporting.summaries import lower_is_better
+from tracking.summary import tell_checkpoints
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from callbacks.display import (
+from evaluation.benchmark import Benchmark, Extensible
+from evaluation.evaluate import Encoder, Evaluation, evaluate
+from evaluation.rows import Failure, Score, append_rows, as_score, replace_rows
+from evaluation.schedule import Schedule
+from tracking.display import (
     cost_keys,
     keys_of_steps,
     log_score_table,
@@ -21,11 +25,7 @@ from callbacks.display import (
     show_profiles,
     show_trajectory,
 )
-from callbacks.schedule import Schedule
-from callbacks.summary import tell_summaries
-from evaluation.benchmark import Benchmark, Extensible
-from evaluation.evaluate import Encoder, Evaluation, evaluate
-from evaluation.rows import Failure, Score, append_rows, as_score, replace_rows
+from tracking.summary import tell_summaries
 
 
 class EvaluationCallback(pl.Callback):

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from callbacks.evaluation import hours_per_step
-from callbacks.summary import tell_origin
+from tracking.summary import tell_origin
 
 
 class Provenance(pl.Callback):

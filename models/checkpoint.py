@@ -67,3 +67,14 @@ def check_shapes(path: str | Path, state: Mapping[str, Any], model: torch.nn.Mod
                 f"{path} was trained with another model: {name} is {got}, "
                 f"this config expects {expected}: use the model settings of the checkpoint"
             )
+
+
+def name_of(step: int) -> str:
+    """The name of the checkpoint of a step."""
+    return f"step_{step:08d}.ckpt"
+
+
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's name says, -1 if it says none."""
+    digits = path.stem.removeprefix("step_")
+    return int(digits) if digits.isdecimal() else -1

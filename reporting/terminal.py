@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reporting.comparison.section import Section
 from reporting.downstream import frozen_score, task_scores
+from reporting.report.section import Section
 from reporting.tables import (
     above_surrogates,
     as_row,

@@ -18,10 +18,11 @@ PACKAGES = (
     "reporting",
     "callbacks",
     "commands",
+    "tracking",
 )
 SCRIPTS = ("train", "probe", "compare")
-DRIVERS = ("evaluation", "reporting", "callbacks", "models.checkpoint")
-TOP = (*DRIVERS, "commands")
+DRIVERS = ("evaluation", "reporting", "tracking", "models.checkpoint")
+TOP = (*DRIVERS, "callbacks", "commands")
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "alignment": ("alignment",),
@@ -36,7 +37,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "evaluation.quantities",
         "reporting",
     ),
-    "callbacks": DRIVERS,
+    "tracking": ("tracking", "evaluation", "reporting", "models.checkpoint"),
+    "callbacks": (*DRIVERS, "callbacks"),
     "commands": TOP,
     "train": TOP,
     "probe": TOP,
@@ -188,16 +190,16 @@ def test_nobody_prints() -> None:
         ("models.optim", "from datamodules.audio import Corpus"),
         ("models.optim", "from models.external.checkpoint import build"),
         ("models.external.hear", "def f():\n    from alignment import rsa"),
-        ("evaluation.fmri", "from reporting.tables import as_row"),
-        ("evaluation.fmri", "import callbacks.schedule"),
+        ("evaluation.fmri.response_alignment", "from reporting.tables import as_row"),
+        ("evaluation.fmri.response_alignment", "import callbacks.progress"),
         ("reporting.tables", "from alignment.ridge import loo_ridge"),
         ("reporting.tables", "from alignment import ridge"),
         ("reporting.tables", "import evaluation.benchmark"),
-        ("callbacks.schedule", "from models.encodecmae import EncodecMAE"),
-        ("callbacks.schedule", "from models import encodecmae"),
-        ("callbacks.schedule", "import datamodules"),
-        ("callbacks.schedule", "import train"),
-        ("callbacks.schedule", "import commands.launch"),
+        ("callbacks.progress", "from models.encodecmae import EncodecMAE"),
+        ("callbacks.progress", "from models import encodecmae"),
+        ("callbacks.progress", "import datamodules"),
+        ("callbacks.progress", "import train"),
+        ("callbacks.progress", "import commands.launch"),
         ("train", "from models.external.checkpoint import load_checkpoint"),
         ("probe", "import alignment.rsa"),
     ],
@@ -211,7 +213,10 @@ def test_a_forbidden_import_would_be_found(module: str, text: str) -> None:
     [
         ("models.external.hear", "from models.encoder import Frames"),
         ("reporting.tables", "from alignment import inference"),
-        ("evaluation.fmri", "from alignment.rsa import rdm\nimport torch, models_of_others"),
+        (
+            "evaluation.fmri.response_alignment",
+            "from alignment.rsa import rdm\nimport torch, models_of_others",
+        ),
         ("probe", "from models.checkpoint import read_checkpoint\nimport commands.launch"),
     ],
 )

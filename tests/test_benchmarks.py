@@ -15,10 +15,10 @@ from commands.building import build_benchmarks
 from commands.folders import CONF
 from datamodules.stimuli import TimedResponseSet
 from evaluation.benchmark import Benchmark
-from evaluation.eeg import FrameAlignment
 from evaluation.features import Features
 from evaluation.pooling import FRAMES, POOLED
 from evaluation.rows import SELECTED, Score
+from evaluation.time.frame_alignment import FrameAlignment
 from tests.composing import config, options
 
 ALONE = ("eeg/cocktail_alignment", "eeg/cocktail_decoder")

@@ -12,10 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from commands.errors import explain
 from compare import compare, facts_of_checkpoints, facts_of_encoders, facts_of_file
-from reporting.comparison.gathering import gather
-from reporting.comparison.origins import FACTS
-from reporting.comparison.report import write_report
-from reporting.comparison.section import Grid, Section
+from reporting.gathering.gather import gather
+from reporting.gathering.origins import FACTS
+from reporting.report.page import write_report
+from reporting.report.section import Grid, Section
 from tests.composing import composed
 from tests.reporting.comparison.made import row, training, write
 from tests.wandb_files import finished

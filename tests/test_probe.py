@@ -96,7 +96,7 @@ def test_a_benchmark_that_fails_gives_exit_code_1_and_the_others_score(
         raise ValueError("no labels today")
 
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr("evaluation.probing.ClassificationProbe.score", broken)
+    monkeypatch.setattr("evaluation.downstream.probing.ClassificationProbe.score", broken)
     with pytest.raises(SystemExit) as exit:
         probe(config(tmp_path))
     assert exit.value.code == 1
@@ -143,7 +143,7 @@ def test_a_reference_adds_a_row_with_the_difference_and_its_p(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    similarity = "benchmark.fmri.simulated._target_=evaluation.similarity.Similarity"
+    similarity = "benchmark.fmri.simulated._target_=evaluation.fmri.similarity.Similarity"
     probe(config(tmp_path, similarity, "encoder@reference=cochleagram"))
     rows = read_scores(tmp_path / "scores.jsonl")
     (row,) = [row for row in rows if row.metric == "rsa_over_cochleagram"]

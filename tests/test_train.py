@@ -226,7 +226,7 @@ def test_failing_benchmark_is_reported_and_training_goes_on(
     def broken(self: object, features: object) -> None:
         raise ValueError("no responses today")
 
-    monkeypatch.setattr("evaluation.fmri.ResponseAlignment.score", broken)
+    monkeypatch.setattr("evaluation.fmri.response_alignment.ResponseAlignment.score", broken)
     train(tiny(tmp_path, "max_steps=2"))
     assert "no responses today" in (tmp_path / "failures.jsonl").read_text()
     assert {row[0] for row in rows(tmp_path)} == {"probe/simulated_vowel"}

@@ -10,8 +10,8 @@ import pytest
 
 from callbacks.checkpoints import ScheduledCheckpoint
 from callbacks.evaluation import EvaluationCallback
-from callbacks.schedule import Schedule
 from evaluation.rows import Failure, Score
+from evaluation.schedule import Schedule
 from tests.evaluation.toys import MeanBenchmark
 
 R2 = "align/fmri/toy/r2"

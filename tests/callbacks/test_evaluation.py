@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from callbacks.evaluation import EvaluationCallback, hours_per_step
-from callbacks.schedule import Schedule
 from evaluation.features import Features
 from evaluation.rows import Score, read_scores
+from evaluation.schedule import Schedule
 from models.encoder import Frames
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder
 

@@ -11,9 +11,9 @@ from scipy.ndimage import gaussian_filter1d
 from datamodules.sentences import SentenceResponses
 from datamodules.simulated_eeg import CODE_RATE, contiguous_folds, respond
 from datamodules.stimuli import Provenance
-from evaluation.eeg import BOTH, FrameAlignment
 from evaluation.features import Features
 from evaluation.rows import Score
+from evaluation.time.frame_alignment import BOTH, FrameAlignment
 from tests.evaluation.toys import sounds
 
 N, SECONDS, RATE, DIM, LAG = 30, 4, 25, 6, 0.16

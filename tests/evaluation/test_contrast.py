@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from tests.evaluation.test_fmri import N, normal, responses
 from torch import Tensor
 
 from datamodules.stimuli import ResponseSet
 from evaluation.contrast import Comparable, Contrast, contrasts
 from evaluation.evaluate import evaluate
 from evaluation.features import Features
-from evaluation.pepino2025 import Pepino2025
-from evaluation.similarity import Similarity
-from evaluation.tuckute2023 import Tuckute2023
-from tests.evaluation.test_fmri import N, normal, responses
+from evaluation.fmri.pepino2025 import Pepino2025
+from evaluation.fmri.similarity import Similarity
+from evaluation.fmri.tuckute2023 import Tuckute2023
 from tests.evaluation.toys import MeanBenchmark
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from datamodules.simulated_eeg import CODE_RATE, simulated_eeg, spectral_code, topography
-from evaluation.eeg import FrameAlignment
 from evaluation.features import Features
 from evaluation.rows import Score
+from evaluation.time.frame_alignment import FrameAlignment
 from tests.evaluation.people import one
 
 

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import RidgeCV
+from tests.evaluation.test_fmri import normal, responses
 from torch import Tensor
 
 from alignment.rsa import compare, rdm, zscore
 from datamodules.brain import norman_haignere2015
 from datamodules.stimuli import ResponseSet
 from evaluation.features import Features
-from evaluation.layer_contributions import LayerContributions
-from evaluation.pepino2025 import Pepino2025
+from evaluation.fmri.layer_contributions import LayerContributions
+from evaluation.fmri.pepino2025 import Pepino2025
+from evaluation.fmri.similarity import Similarity
+from evaluation.fmri.tuckute2023 import Tuckute2023
 from evaluation.rows import Score
-from evaluation.similarity import Similarity
 from evaluation.summaries import depth_rows
-from evaluation.tuckute2023 import Tuckute2023
 from tests.datamodules.upstream import write_nh2015, write_sounds
-from tests.evaluation.test_fmri import normal, responses
 
 N, VOXELS, DIM, NOISE = 165, 60, 12, 1.0
 SUBJECTS = np.arange(VOXELS) // 20

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from commands.building import build_benchmarks
+from evaluation.downstream.probes import Logistic, Neighbours
+from evaluation.downstream.probing import SHUFFLED, ClassificationProbe
 from evaluation.evaluate import evaluate
-from evaluation.probes import Logistic, Neighbours
-from evaluation.probing import SHUFFLED, ClassificationProbe
 from models.external.logmel64 import LogMel64
 from tests.composing import config
 

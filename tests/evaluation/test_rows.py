@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from alignment.signatures import METRICS as SIMILARITIES
+from evaluation.downstream.probes import NAMED
 from evaluation.metrics import METRICS, check_known, facts
-from evaluation.probes import NAMED
 from evaluation.quantities import WORDS, Kind, Quantity, parse_name
 from evaluation.rows import COLUMNS, VERSION, Score, append_rows, as_score, meaning, read_scores
 from reporting.tables import score_table

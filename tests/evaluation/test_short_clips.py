@@ -12,10 +12,10 @@ import torch
 
 from commands.building import build
 from datamodules.tasks.manifest import manifest_task
+from evaluation.downstream.probing import ClassificationProbe
 from evaluation.evaluate import evaluate
 from evaluation.features import extract
 from evaluation.pooling import POOLED
-from evaluation.probing import ClassificationProbe
 from models.external.envelope import Envelope
 from models.external.logmel import LogMelFrames, LogMelStatistics
 from models.external.spectrotemporal import Cochleagram

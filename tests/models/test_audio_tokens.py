@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation.check.selfcheck import self_check
 from evaluation.identity import identity
-from evaluation.selfcheck import self_check
 from models.external.audio_tokens import AudioTokens, load_audio_tokens
 from tests.models.tiny_joined import AUDIO, JOINED, save_joined
 from tests.models.tiny_transformers import save_tiny

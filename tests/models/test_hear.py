@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation.check.selfcheck import self_check
 from evaluation.identity import identity
-from evaluation.selfcheck import self_check
 from models.encoder import Encoder
 from models.external.hear import Hear
 from tests.models import hear_module

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from evaluation.check.selfcheck import self_check
 from evaluation.identity import identity
-from evaluation.selfcheck import self_check
 from models.encoder import Encoder
 from models.external import hub
 from models.external.controls import permuted, random

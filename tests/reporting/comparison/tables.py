@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from reporting.comparison.gathered import Gathered
 from reporting.downstream import reference
+from reporting.gathering.gathered import Gathered
 from reporting.tables import headlines, score_table
 
 BRAIN = "fmri/made"

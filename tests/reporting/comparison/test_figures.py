@@ -15,16 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from plotly.subplots import make_subplots
 
-from reporting.comparison import coverage, depth
-from reporting.comparison.belonging import Owners
-from reporting.comparison.colours import COLOURS, SYMBOLS, colour_of, symbol_of
-from reporting.comparison.drawing import encoder_looks, finish, legend, log_axis, panels
-from reporting.comparison.gathering import gather
-from reporting.comparison.inks import rgba, words
-from reporting.comparison.plain import plain, plain_figure
-from reporting.comparison.png import write_png
-from reporting.comparison.scales import Scale
-from reporting.comparison.section import Chart
+from reporting.drawing.colours import COLOURS, SYMBOLS, colour_of, symbol_of
+from reporting.drawing.inks import rgba, words
+from reporting.drawing.pieces import encoder_looks, finish, legend, log_axis, panels
+from reporting.drawing.plain import plain, plain_figure
+from reporting.drawing.png import write_png
+from reporting.drawing.scales import Scale
+from reporting.gathering.gather import gather
+from reporting.report import coverage
+from reporting.report.belonging import Owners
+from reporting.report.depth import section as depth
+from reporting.report.section import Chart
 from tests.reporting.comparison import tables
 from tests.reporting.comparison.made import row, training, write
 

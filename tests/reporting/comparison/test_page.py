@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 import pytest
 from plotly.subplots import make_subplots
 
-from reporting.comparison import coverage
-from reporting.comparison.gathering import gather
-from reporting.comparison.report import write_report
-from reporting.comparison.section import Chart, Grid, Section
+from reporting.gathering.gather import gather
+from reporting.report import coverage
+from reporting.report.page import write_report
+from reporting.report.section import Chart, Grid, Section
 from tests.reporting.comparison.browser import CHROMIUM, Tab, visit
 from tests.reporting.comparison.made import row, training, write
 

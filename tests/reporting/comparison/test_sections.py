@@ -9,17 +9,21 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from reporting.comparison import better, depth, drivers, emergence, shortcut
-from reporting.comparison.depths import agreement, depths, peak_difference, peak_table
-from reporting.comparison.factors import factors, known_fields
-from reporting.comparison.gathered import Gathered
-from reporting.comparison.section import Chart, Grid, Section
-from reporting.comparison.shortcuts import costs, over_checkpoints, over_models, told_from
-from reporting.comparison.usefulness import pairing
-from reporting.comparison.wide import (
+from reporting.gathering.gathered import Gathered
+from reporting.gathering.wide import (
     compared,
     over_encoders,
 )
+from reporting.report.better import section as better
+from reporting.report.better.statistics import pairing
+from reporting.report.depth import section as depth
+from reporting.report.depth.statistics import agreement, depths, peak_difference, peak_table
+from reporting.report.drivers import section as drivers
+from reporting.report.drivers.statistics import factors, known_fields
+from reporting.report.emergence import section as emergence
+from reporting.report.section import Chart, Grid, Section
+from reporting.report.shortcut import section as shortcut
+from reporting.report.shortcut.statistics import costs, over_checkpoints, over_models, told_from
 from tests.reporting.comparison import tables
 
 SECTIONS = [module.section for module in (better, shortcut, emergence, depth, drivers)]

@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 
 from commands.building import build
 from commands.folders import CONF
-from reporting.comparison.gathered import Gathered
-from reporting.comparison.gathering import gather
-from reporting.comparison.report import write_report
-from reporting.comparison.section import Chart, Section
+from reporting.gathering.gather import gather
+from reporting.gathering.gathered import Gathered
+from reporting.report.page import write_report
+from reporting.report.section import Chart, Section
 from tests.reporting.comparison.browser import CHROMIUM, Tab, visit
 from tests.reporting.comparison.made import facts_of_study, study
 

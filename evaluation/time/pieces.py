@@ -1,0 +1,136 @@
+"""Sentences cut to pieces of equal length: reduced frames of every layer beside the responses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from datamodules.sentences import SentenceResponses
+from evaluation.features import Features
+from evaluation.time.frames import frames_at, reduced
+from evaluation.time.series import Series
+
+log = logging.getLogger(__name__)
+
+FEWEST = 4
+"""Least number of pieces of one position, which take each other's responses."""
+
+
+class TooShort(ValueError):
+    """Too few sentences are as long as a piece."""
+
+
+class Cutter:
+    """Brings features and responses to the same times and components, and cuts them.
+
+    Frames are averaged to the rate of the response. Features and every subject's channels are
+    reduced to principal components that are fitted on the sentences of other folds; those of the
+    responses are found once.
+
+    Parameters
+    ----------
+    name : str
+        Of the benchmark, for messages.
+    components : int
+    length : int
+        Frames of a piece; shorter sentences are left out.
+    after : int
+        Samples of the response that must follow a piece.
+    whole : bool
+        Keep sentences whole that are long enough.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        responses: SentenceResponses,
+        components: int,
+        length: int,
+        after: int,
+        whole: bool = False,
+    ) -> None:
+        self.name, self.responses, self.components = name, responses, components
+        self.length, self.whole = length, whole
+        self.zero = round(-responses.start * responses.rate)
+        self.heard = slice(self.zero, -after if after else None)
+        self._brains: list[Tensor] | None = None
+
+    def brains(self) -> list[Tensor]:
+        """Components of every subject's channels: (subjects, times, components) by sentence."""
+        known = self.responses
+        if self._brains is None:
+            people = [
+                reduced(
+                    [v[s].double() for v in known.values],
+                    known.folds,
+                    self.components,
+                    [v[s, self.heard].double() for v in known.values],
+                )
+                for s in range(len(known.subjects))
+            ]
+            self._brains = [torch.stack(parts) for parts in zip(*people, strict=True)]
+        return self._brains
+
+    def cut(self, features: Mapping[str, Features]) -> Series:
+        """
+        Raises
+        ------
+        ValueError
+            For layers without frames.
+        TooShort
+            For fewer than four sentences that are long enough.
+        """
+        rate, folds = self.responses.rate, self.responses.folds
+        for layer, feature in features.items():
+            if feature.values.shape[1] < 2:
+                raise ValueError(
+                    f"layer {layer} has one frame for a whole sound, but alignment in time needs "
+                    "frames: use encoder=logmel_frames, cochleagram or envelope"
+                )
+        frames = [
+            reduced(frames_at(feature, rate), folds, self.components)
+            for feature in features.values()
+        ]
+        spans = [
+            (i, first, count)
+            for i in range(len(self.responses.values))
+            for first, count in self._spans(i, min(len(layer[i]) for layer in frames))
+        ]
+        position = torch.tensor([first for _, first, _ in spans], dtype=torch.long)
+        kept = [k for k in range(len(spans)) if (position == position[k]).sum() >= FEWEST]
+        chosen = [spans[k] for k in kept]
+        self._report([i for i, _, _ in chosen])
+        sentence = torch.tensor([i for i, _, _ in chosen])
+        brains = self.brains()
+        return Series(
+            [[layer[i][first : first + n] for layer in frames] for i, first, n in chosen],
+            [brains[i][:, first:] for i, first, _ in chosen],
+            self.zero,
+            folds[sentence],
+            sentence,
+            position[torch.tensor(kept)],
+        )
+
+    def _spans(self, sentence: int, frames: int) -> list[tuple[int, int]]:
+        """First frame and number of frames of the pieces of a sentence."""
+        room = min(self.responses.values[sentence][0, self.heard].shape[0], frames)
+        if self.whole:
+            return [(0, room)] if room >= self.length else []
+        return [(k * self.length, self.length) for k in range(room // self.length)]
+
+    def _report(self, sentences: list[int]) -> None:
+        seconds = self.length / self.responses.rate
+        if len(sentences) < FEWEST:
+            raise TooShort(
+                f"{self.name}: {len(sentences)} sentences of {seconds:.2f} s or more, "
+                f"expected at least {FEWEST}: set piece_seconds lower"
+            )
+        heard, every = len(set(sentences)), len(self.responses.stimuli)
+        if heard < every:
+            log.warning(
+                "%s: %d of %d sentences are shorter than %.2f s and left out",
+                self.name, every - heard, every, seconds,
+            )  # fmt: skip

@@ -1,0 +1,151 @@
+"""Rows of statistics in time: of layers, of the chosen layer and lag, and of their surrogates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from alignment.inference import bootstrap_ci, percentile_interval
+from datamodules.sentences import SentenceResponses
+from evaluation.quantities import Quantity
+from evaluation.rows import SELECTED, Score
+from evaluation.summaries import new_row, participant_rows
+from evaluation.time.tested import AgainstSurrogates
+
+People = Callable[[int], AgainstSurrogates]
+
+
+@dataclass(frozen=True)
+class TimeRows:
+    """Writes the rows of one benchmark.
+
+    Intervals are bootstrapped over subjects, or over sentences where there is one subject.
+
+    Parameters
+    ----------
+    name : str
+    responses : SentenceResponses
+    sentence : tensor of shape (pieces,)
+        Which stimulus each piece is cut from.
+    """
+
+    name: str
+    responses: SentenceResponses
+    sentence: Int[Tensor, " pieces"]
+
+    def values(
+        self,
+        metric: Quantity,
+        layer: str,
+        values: Float[Tensor, "pieces subjects"],
+        p: float | None = None,
+        target: str = "",
+    ) -> Iterator[Score]:
+        """A row a subject and their mean, or the mean alone."""
+        people = self.responses.subjects
+        if len(people) > 1:
+            means = values.mean(0)
+            rows = participant_rows(
+                self.name, self.responses, metric, layer, people, means, target, p
+            )
+            yield from self._counted(rows)
+            return
+        low, high = bootstrap_ci(values[:, 0], groups=self.sentence)
+        fields = {"target": target, "ci_low": low, "ci_high": high, "p": p}
+        yield self.one(metric, layer, float(values.mean()), **fields)
+
+    def one(self, metric: Quantity, layer: str, value: float, **fields: object) -> Score:
+        """One row about all sentences."""
+        row = new_row(self.name, self.responses, metric, layer, value, **fields)
+        return next(self._counted([row]))
+
+    def band(
+        self, metric: Quantity, layer: str, null: Float[Tensor, " draws"], window: str = ""
+    ) -> Score:
+        """Mean of the draws, and the range that holds 95 % of them."""
+        low, high = percentile_interval(null)
+        fields = {"ci_low": low, "ci_high": high, "window": window}
+        return self.one(metric.as_kind("null"), layer, float(null.mean()), **fields)
+
+    def layers(
+        self,
+        metric: Quantity,
+        layers: Sequence[str],
+        found: AgainstSurrogates,
+        bounds: tuple[float, float] | None = None,
+    ) -> Iterator[Score]:
+        """Every layer, and the chosen one, at the first lag; and the band of the surrogates.
+
+        Parameters
+        ----------
+        bounds : (float, float), optional
+            Of the noise ceiling: rows ``ceiling_…`` of layer ``responses``, ``target`` lower and
+            upper; the upper one is the ceiling of the other rows.
+        """
+        ceiling = None if bounds is None else bounds[1]
+        for i, layer in enumerate(layers):
+            for row in self.values(metric, layer, found.observed[:, i, :, 0]):
+                yield replace(row, ceiling=ceiling)
+            yield self.band(metric, layer, found.null_means()[:, i, 0])
+        for row in self.selected(metric, found):
+            yield replace(row, ceiling=ceiling) if row.kind == "score" else row
+        for target, value in zip(("lower", "upper"), bounds or (), strict=False):
+            yield self.one(metric.as_kind("ceiling"), "responses", value, target=target)
+
+    def timed(
+        self,
+        metric: Quantity,
+        layers: Sequence[str],
+        found: AgainstSurrogates,
+        windows: Sequence[str],
+        people: People | None = None,
+    ) -> Iterator[Score]:
+        """The mean at every lag or window, p corrected for them, and the held-out choice.
+
+        Parameters
+        ----------
+        people : callable, optional
+            Statistics of every subject at one lag, where ``found`` holds their mean.
+        """
+        means, p, null = found.observed.mean((0, 2)), found.p_max(), found.null_means()
+        for i, layer in enumerate(layers):
+            for k, window in enumerate(windows):
+                fields = {"window": window, "p": float(p[i, k])}
+                yield self.one(metric, layer, float(means[i, k]), **fields)
+                yield self.band(metric, layer, null[:, i, k], window)
+        yield from self.selected(metric, found, people)
+
+    def selected(
+        self, metric: Quantity, found: AgainstSurrogates, people: People | None = None
+    ) -> Iterator[Score]:
+        """The held-out choice of layer and lag, and how far it lies above its surrogates."""
+        p = found.selected_p()
+        if people is None:
+            values, excess = found.held_out(found.observed), found.held_out(found.excess)
+        else:
+            each = {lag: people(lag) for lag in {lag for _, lag in found.choices()}}
+            size = found.observed.shape[0], len(self.responses.subjects)
+            values, excess = (torch.empty(size, dtype=torch.float64) for _ in range(2))
+            for fold, (layer, lag) in enumerate(found.choices()):
+                own = found.folds == fold
+                values[own] = each[lag].observed[own][:, layer, :, 0]
+                excess[own] = each[lag].excess[own][:, layer, :, 0]
+        yield from self.values(metric, SELECTED, values, p)
+        yield from self.values(metric.as_kind("excess"), SELECTED, excess, p)
+
+    def _counted(self, rows: Iterator[Score] | Sequence[Score]) -> Iterator[Score]:
+        """With the number of sentences that were long enough to be examined."""
+        heard = len(self.sentence.unique())
+        return (replace(row, n=heard) for row in rows)
+
+
+def with_p(rows: Sequence[Score], layers: Sequence[str], p: Tensor) -> Iterator[Score]:
+    """The rows, those of a layer's mean with its p-value; they come in the order of ``p``."""
+    left = iter(p.tolist())
+    for row in rows:
+        tested = row.layer in layers and not row.subject and row.kind != "null"
+        yield replace(row, p=next(left)) if tested else row

@@ -1,0 +1,101 @@
+"""Statistics of sentences beside those of their surrogates, for all layers and lags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from alignment.nulls import draw_shifts
+from alignment.signatures import Metric, flat, product, shift_products
+from evaluation.time.collector import Brains, Collector, Memory, heard
+from evaluation.time.series import Draws, Series, Span
+from evaluation.time.tested import AgainstSurrogates
+
+HELD = 50_000_000
+"""Numbers of signatures held at once."""
+
+
+def mismatched(
+    metric: Metric,
+    series: Series,
+    draws: Draws,
+    spans: Sequence[Span],
+    by_subject: bool = True,
+    memory: Memory | None = None,
+) -> AgainstSurrogates:
+    """Surrogates pair every sentence with the response to another one.
+
+    What each series is by itself stays, its trend over the sentence and the response to an onset
+    too: pieces are paired with pieces of the same position. One product gives all pairs; the
+    draws pick from them, the same for every layer, span, subject and metric.
+
+    Parameters
+    ----------
+    by_subject : bool
+        Otherwise only the mean over subjects is given, as if of one: much faster for metrics that
+        are linear in their signatures.
+    memory : dict, optional
+        Of this metric: keeps mean signatures of responses for the next encoder.
+    """
+    collect = Collector(series, draws, len(spans), len(series.x[0]), by_subject)
+    at_once = max(1, HELD // (len(series.x) * max(length for _, _, length in spans) ** 2))
+    for layers in torch.arange(len(series.x[0])).split(at_once):
+        x: list[Tensor] = []
+        for k, (first, start, length) in enumerate(spans):
+            if not x or (first, length) != spans[k - 1][::2]:
+                x = [metric.signature(_cut(series, j, first, length)) for j in layers.tolist()]
+                flats = [flat(metric, one) for one in x] if metric.linear else []
+            if metric.linear:
+                brains = Brains(metric, series, (start, length), at_once, memory)
+                collect.vectors(metric, torch.stack(flats, 1), brains, layers, k)
+                continue
+            signatures = [metric.signature(one) for one in heard(series, start, length)]
+            for j, one in zip(layers.tolist(), x, strict=True):
+                pairs = torch.stack([product(metric, one, y, length) for y in signatures])
+                collect.pairs(pairs if by_subject else pairs.mean(0, keepdim=True), j, k)
+    return collect.result()
+
+
+def _cut(series: Series, layer: int, first: int, length: int) -> Float[Tensor, "n times dim"]:
+    return torch.stack([piece[layer][first : first + length] for piece in series.x])
+
+
+def circular(
+    metric: Metric, series: Series, draws: Draws, lags: Sequence[int]
+) -> AgainstSurrogates:
+    """Surrogates shift every sentence's response in a circle, by its own random amount.
+
+    Valid for stationary series that are much longer than their memory: the seam, and trends over
+    a sentence, are in the surrogates alone (docs/eeg.md has the false positives). All shifts of
+    a sentence come from one product (alignment/signatures.py).
+    """
+    collect = Collector(series, draws, len(lags), len(series.x[0]))
+    for i, layers in enumerate(series.x):
+        length = len(layers[0])
+        generator = torch.Generator().manual_seed(draws.seed + i)
+        picks = draw_shifts(length, draws.count, draws.least, generator, replace=True)
+        signatures = _stack(metric, layers)
+        for k, lag in enumerate(lags):
+            first = series.zero + lag
+            response = metric.signature(series.y[i][:, first : first + length])
+            shifts = shift_products(metric, signatures, response)
+            collect.observed[i, :, :, k] = shifts[..., 0]
+            allowed = shifts[..., draws.least : length - draws.least + 1]
+            collect.responses[i] = allowed.shape[-1] + 1
+            collect.level[i, :, :, k] = (allowed.sum(-1) + shifts[..., 0]) / collect.responses[i]
+            collect.null[collect.folds[i], :, :, k] += shifts.mean(1)[:, picks].T
+    return collect.result()
+
+
+def _stack(metric: Metric, layers: Sequence[Tensor]) -> Tensor:
+    """Signatures of layers, which may differ in width; missing columns of a basis are 0."""
+    if len({x.shape for x in layers}) == 1:
+        return metric.signature(torch.stack([*layers]))
+    found = [metric.signature(x[None])[0] for x in layers]
+    if metric.kind == "basis":
+        wide = max(x.shape[1] for x in found)
+        found = [torch.nn.functional.pad(x, (0, wide - x.shape[1])) for x in found]
+    return torch.stack(found)

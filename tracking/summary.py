@@ -53,7 +53,7 @@ def lineage(scores: Iterable[Score]) -> pd.DataFrame:
     """
     groups = score_table(scores).dropna(subset=["step"]).groupby(["step", "fingerprint"])
     made = groups.agg(scores=("value", "size"), benchmarks=("benchmark", "nunique")).reset_index()
-    made.insert(1, "checkpoint", [name_of(step) for step in made["step"]])
+    made.insert(1, "checkpoint", [name_of(int(step)) for step in made["step"]])
     return made
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.evaluation.test_fmri import N, normal, responses
+from tests.evaluation.fmri.test_response_alignment import N, normal, responses
 from torch import Tensor
 
 from datamodules.stimuli import ResponseSet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.evaluation.test_fmri import normal
+from tests.evaluation.fmri.test_response_alignment import normal
 from torch import Tensor
 
 from datamodules.stimuli import Provenance, TimedResponseSet

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import RidgeCV
-from tests.evaluation.test_fmri import normal, responses
+from tests.evaluation.fmri.test_response_alignment import normal, responses
 from torch import Tensor
 
 from alignment.rsa import compare, rdm, zscore

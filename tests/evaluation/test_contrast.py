@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.evaluation.fmri.test_response_alignment import N, normal, responses
 from torch import Tensor
 
 from datamodules.stimuli import ResponseSet
@@ -13,6 +12,7 @@ from evaluation.features import Features
 from evaluation.fmri.pepino2025 import Pepino2025
 from evaluation.fmri.similarity import Similarity
 from evaluation.fmri.tuckute2023 import Tuckute2023
+from tests.evaluation.fmri.test_response_alignment import N, normal, responses
 from tests.evaluation.toys import MeanBenchmark
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import RidgeCV
-from tests.evaluation.fmri.test_response_alignment import normal, responses
 from torch import Tensor
 
 from alignment.rsa import compare, rdm, zscore
@@ -22,6 +21,7 @@ from evaluation.fmri.tuckute2023 import Tuckute2023
 from evaluation.rows import Score
 from evaluation.summaries import depth_rows
 from tests.datamodules.upstream import write_nh2015, write_sounds
+from tests.evaluation.fmri.test_response_alignment import normal, responses
 
 N, VOXELS, DIM, NOISE = 165, 60, 12, 1.0
 SUBJECTS = np.arange(VOXELS) // 20

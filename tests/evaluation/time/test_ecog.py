@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.evaluation.fmri.test_response_alignment import normal
 from torch import Tensor
 
 from datamodules.stimuli import Provenance, TimedResponseSet
 from evaluation.features import Features
 from evaluation.rows import Score
 from evaluation.time.ecog import TimedAlignment, resample_frames, time_mean
+from tests.evaluation.fmri.test_response_alignment import normal
 from tests.evaluation.toys import sounds
 
 N, FRAMES, TIMES, DIM, RATE = 60, 50, 75, 6, 25.0

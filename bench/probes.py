@@ -29,7 +29,7 @@ from alignment.probe_grid import Budget, Member, Split, grid
 from bench.heareval import train_as_heareval
 from bench.stopwatch import timed
 from datamodules.stimuli import Provenance, StimulusSet
-from datamodules.task import Task
+from datamodules.tasks.task import Task
 from evaluation.downstream.probes import Linear, Neighbours, Probe
 
 CHECK_EVERY = 3

@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 from bench.flops import MATMUL_SIZE, clip_flops, matmul_flops  # noqa: E402
 from bench.stopwatch import Stopwatch  # noqa: E402
 from commands.launch import quieten  # noqa: E402
-from datamodules.crops import PretrainingData  # noqa: E402
+from datamodules.pretraining.crops import PretrainingData  # noqa: E402
 from models.encodecmae import EncodecMAE  # noqa: E402
 from models.targets import SpectralTarget  # noqa: E402
 

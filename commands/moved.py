@@ -7,6 +7,13 @@ from typing import Any
 MOVED = {
     "callbacks.schedule": "evaluation.schedule",
     "callbacks.tracking": "tracking.offline",
+    "datamodules.audio": "datamodules.pretraining.audio",
+    "datamodules.crops": "datamodules.pretraining.crops",
+    "datamodules.eeg.preprocessing": "datamodules.brain.eeg.preprocessing",
+    "datamodules.simulated_brain": "datamodules.simulated.brain",
+    "datamodules.simulated_eeg": "datamodules.simulated.eeg",
+    "datamodules.simulated_tasks": "datamodules.simulated.tasks",
+    "datamodules.synthetic": "datamodules.simulated.sounds",
     "evaluation.decoding": "evaluation.time.decoding",
     "evaluation.ecog": "evaluation.time.ecog",
     "evaluation.eeg": "evaluation.time.frame_alignment",
@@ -19,6 +26,12 @@ MOVED = {
     "evaluation.similarity": "evaluation.fmri.similarity",
     "evaluation.talkers": "evaluation.time.talkers",
     "evaluation.tuckute2023": "evaluation.fmri.tuckute2023",
+    "models.external.audio_tokens": "models.external.huggingface.audio_tokens",
+    "models.external.envelope": "models.external.baselines.envelope",
+    "models.external.huggingface": "models.external.huggingface.model",
+    "models.external.logmel": "models.external.baselines.logmel",
+    "models.external.logmel64": "models.external.baselines.logmel64",
+    "models.external.spectrotemporal": "models.external.baselines.spectrotemporal",
 }
 """Modules by their earlier names."""
 

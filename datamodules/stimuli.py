@@ -7,28 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import soundfile
 import torch
 from torch import Tensor
 from torchaudio.functional import resample
 
-from datamodules.sound_files import content_digests, counted_samples, resampled_length
-
-
-def read_audio(path: Path, start: int = 0, frames: int = -1) -> tuple[Tensor, int]:
-    """Decode a file (or a part of it) to mono float32.
-
-    Returns
-    -------
-    waveform : tensor of shape (samples,)
-        Mean over channels, in [-1, 1].
-    sample_rate : int
-        The file's own rate (Hz).
-    """
-    samples, sample_rate = soundfile.read(
-        path, start=start, frames=frames, dtype="float32", always_2d=True
-    )
-    return torch.from_numpy(samples).mean(dim=1), sample_rate
+from datamodules.sound_files import (
+    SoundFileError,
+    content_digests,
+    counted_samples,
+    read_audio,
+    resampled_length,
+    unreadable,
+)
 
 
 def existing(path: Path, hint: str) -> Path:
@@ -36,22 +26,6 @@ def existing(path: Path, hint: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"no {path.name} at {path}: {hint}")
     return path
-
-
-def unreadable(path: Path, error: Exception) -> str:
-    """What is wrong with a file that soundfile cannot decode, and the mend."""
-    why = str(error).rsplit(": ", 1)[-1].rstrip(".")
-    return f"{path} cannot be read ({why}): convert it to wav or flac, or leave it out"
-
-
-def check_readable(path: Path) -> None:
-    """Raise where a file has no header of a sound, or no samples; the sound is not decoded."""
-    try:
-        frames = soundfile.info(path).frames
-    except soundfile.SoundFileError as error:
-        raise ValueError(unreadable(path, error)) from error
-    if not frames:
-        raise ValueError(f"{path} holds no samples: leave it out")
 
 
 @dataclass
@@ -144,13 +118,13 @@ class StimulusSet:
     def _read(self, path: Path) -> tuple[Tensor, int]:
         try:
             return read_audio(path)
-        except soundfile.SoundFileError as error:
+        except SoundFileError as error:
             raise ValueError(f"stimulus set {self.name}: {unreadable(path, error)}") from error
 
     def _count(self, path: Path) -> tuple[int, int] | None:
         try:
             return counted_samples(path)
-        except soundfile.SoundFileError as error:
+        except SoundFileError as error:
             raise ValueError(f"stimulus set {self.name}: {unreadable(path, error)}") from error
 
     @property

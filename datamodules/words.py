@@ -10,12 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-import soundfile
 import torch
 from torch import Tensor
 
 from datamodules.sentences import Words
-from datamodules.stimuli import StimulusSet, existing, read_audio
+from datamodules.sound_files import read_audio, read_info
+from datamodules.stimuli import StimulusSet, existing
 
 SILENCES = frozenset({"", "sil", "sp", "spn", "br", "ns", "<p>", "<unk>", "{sl}"})
 """Labels of intervals without a word, in the tiers of common forced aligners."""
@@ -194,7 +194,7 @@ def sentence(name: str, audio: Path, words: Sequence[Word], end: float | None = 
 
 def read_part(path: Path, onset: float, duration: float) -> tuple[Tensor, int]:
     """A part of a sound file (s), cut to the sample: waveform of shape (samples,) and its rate."""
-    rate = soundfile.info(path).samplerate
+    rate = read_info(path).rate
     return read_audio(path, round(onset * rate), round(duration * rate))
 
 
@@ -208,7 +208,7 @@ def stimulus_set(name: str, sentences: Iterable[Sentence]) -> StimulusSet:
     """
     sentences = list(sentences)
     lengths = {
-        path: soundfile.info(existing(path, f"it is a stimulus of {name}")).duration
+        path: read_info(existing(path, f"it is a stimulus of {name}")).seconds
         for path in dict.fromkeys(part.audio for part in sentences)
     }
     for part in sentences:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from models.encoder import Frames
-from models.external.logmel import LogMelStatistics
+from models.external.baselines.logmel import LogMelStatistics
 
 
 class Noting(LogMelStatistics):

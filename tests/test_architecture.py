@@ -187,7 +187,7 @@ def test_nobody_prints() -> None:
     ("module", "text"),
     [
         ("alignment.ridge", "import models.encoder"),
-        ("models.optim", "from datamodules.audio import Corpus"),
+        ("models.optim", "from datamodules.pretraining.audio import Corpus"),
         ("models.optim", "from models.external.checkpoint import build"),
         ("models.external.hear", "def f():\n    from alignment import rsa"),
         ("evaluation.fmri.response_alignment", "from reporting.tables import as_row"),

@@ -16,7 +16,7 @@ from torch import Tensor
 from commands.building import build, build_encoder, resolved
 from commands.errors import causes, explain
 from commands.facts import FACTS, TABLE, facts_of, read_table
-from datamodules.synthetic import BRAIN, numbered_sound
+from datamodules.simulated.sounds import BRAIN, numbered_sound
 from models.encoder import Encoder, Frames, StoredFeatures
 from models.frontend import FrontEnd
 from models.targets import Target

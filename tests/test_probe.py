@@ -78,7 +78,7 @@ def test_the_same_encoder_hears_the_same_sounds_once(
 ) -> None:
     only = ["~benchmark.fmri", "encoder.bands=32"]
     probe(config(tmp_path, *only))
-    monkeypatch.setattr("models.external.logmel.LogMelStatistics.encode", None)
+    monkeypatch.setattr("models.external.baselines.logmel.LogMelStatistics.encode", None)
     probe(config(tmp_path, *only, "+encoder.name=other"))
     found = values(tmp_path)
     assert found[: len(found) // 2] == found[len(found) // 2 :]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import soundfile
 from scipy.io import loadmat
 
-from datamodules.eeg.assembly import Heard, assemble, chosen
-from datamodules.eeg.files import preprocessed_file, read_raw
-from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.assembly import Heard, assemble, chosen
+from datamodules.brain.eeg.files import preprocessed_file, read_raw
+from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
+from datamodules.sound_files import read_info
 from datamodules.stimuli import Provenance, existing
 from datamodules.words import Sentence, Word, is_content, read_words, sentence
 
@@ -154,7 +154,7 @@ def sentences(table: pd.DataFrame, audio: Path, textgrids: Path) -> dict[int, li
         words = _words(rows, read_words(grid) if grid.is_file() else [])
         groups = [np.flatnonzero(rows["Sentence"] == k) for k in rows["Sentence"].unique()]
         onsets = [words[group[0]].onset for group in groups]
-        bounds = [*onsets[1:], soundfile.info(file).duration]
+        bounds = [*onsets[1:], read_info(file).seconds]
         for group, bound in zip(groups, bounds, strict=True):
             number = int(rows["Sentence"].iloc[group[0]])
             mine = [words[k] for k in group]

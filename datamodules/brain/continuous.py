@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datamodules.eeg.assembly import Heard, assemble, chosen
-from datamodules.eeg.events import MEND, read_events, same_sentences
-from datamodules.eeg.files import listed_bad, preprocessed_file, sidecar, stem
-from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.assembly import Heard, assemble, chosen
+from datamodules.brain.eeg.events import MEND, read_events, same_sentences
+from datamodules.brain.eeg.files import listed_bad, preprocessed_file, sidecar, stem
+from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import Provenance, existing

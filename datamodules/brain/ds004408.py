@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datamodules.eeg.assembly import Heard, assemble, chosen
-from datamodules.eeg.files import listed_bad, preprocessed_file
-from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.assembly import Heard, assemble, chosen
+from datamodules.brain.eeg.files import listed_bad, preprocessed_file
+from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import Provenance, existing

@@ -19,7 +19,7 @@ from datamodules.brain.auditory_brain_dnn import (
     voxel_scans,
 )
 from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, existing
-from datamodules.task import Task
+from datamodules.tasks.task import Task
 
 PROVENANCE = Provenance(
     source="https://github.com/snormanhaignere/natsound165-neuron2015",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from datamodules.task import Task
+from datamodules.tasks.task import Task
 
 
 def stratified_folds(names: Sequence[str], labels: Tensor, folds: int = 5) -> Tensor:

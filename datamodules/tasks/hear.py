@@ -13,9 +13,8 @@ import soundfile
 import torch
 from torch import Tensor
 
-from datamodules.events import Event
 from datamodules.stimuli import Provenance, StimulusSet
-from datamodules.task import TRAIN_VALID_TEST, Task
+from datamodules.tasks.events import Event
 from datamodules.tasks.folds import untaught
 from datamodules.tasks.hear_files import (
     HEAR,
@@ -26,6 +25,7 @@ from datamodules.tasks.hear_files import (
     metric_names,
     read_listing,
 )
+from datamodules.tasks.task import TRAIN_VALID_TEST, Task
 
 log = logging.getLogger(__name__)
 

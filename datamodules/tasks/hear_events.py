@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from datamodules.events import Event, EventTask
 from datamodules.stimuli import Provenance, StimulusSet
+from datamodules.tasks.events import Event, EventTask
 from datamodules.tasks.hear_files import HEAR, Listing, metric_names, read_listing
 
 log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import check_readable
-from datamodules.task import TRAIN_VALID_TEST
+from datamodules.sound_files import check_readable
+from datamodules.tasks.task import TRAIN_VALID_TEST
 
 METADATA, VOCABULARY = "task_metadata.json", "labelvocabulary.csv"
 HEAR = "https://github.com/hearbenchmark/hear-eval-kit"

@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import Provenance, StimulusSet, check_readable
-from datamodules.task import TRAIN_VALID_TEST, Task
+from datamodules.sound_files import check_readable
+from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.tasks.folds import check_folds, stratified_folds
+from datamodules.tasks.task import TRAIN_VALID_TEST, Task
 
 SEPARATOR = "|"
 """Between the labels of a clip that has several."""

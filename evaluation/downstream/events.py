@@ -17,8 +17,8 @@ from alignment.frame_ridge import Sums, fit_detector, sums_of, total
 from alignment.inference import mean_interval
 from alignment.probe_metrics import Event, matched_f1, segment_error_rate
 from alignment.ridge import penalties
-from datamodules.events import EventTask
-from datamodules.task import Split
+from datamodules.tasks.events import EventTask
+from datamodules.tasks.task import Split
 from evaluation.downstream.probing import fold_rows
 from evaluation.features import Features, Pooling
 from evaluation.metrics import check_known

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from alignment.probe_intervals import accuracy_replicates, precision_replicates
 from alignment.probe_metrics import d_prime, macro_auc, mean_average_precision
-from datamodules.task import Task
+from datamodules.tasks.task import Task
 
 HITS = ("accuracy", "pitch_accuracy", "chroma_accuracy")
 """Shares of clips that are right; the others are means over classes."""

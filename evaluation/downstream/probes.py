@@ -17,8 +17,8 @@ from alignment.probe_grid import Split as Rows
 from alignment.probe_metrics import mean_average_precision
 from alignment.ridge import penalties
 from alignment.widths import equal_widths
-from datamodules.task import Split, Task
 from datamodules.tasks.folds import stratified_folds
+from datamodules.tasks.task import Split, Task
 
 MIX = "mix"
 """Layer of what was learned from all layers together."""

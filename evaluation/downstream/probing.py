@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from alignment.inference import mean_interval, percentile_interval
-from datamodules.events import EventTask
-from datamodules.task import Task
+from datamodules.tasks.events import EventTask
+from datamodules.tasks.task import Task
 from evaluation.downstream import measures
 from evaluation.downstream.probes import NAMED, Commonest, Probe
 from evaluation.features import Features, Pooling

@@ -17,10 +17,10 @@ from alignment.prosody import (
     sentence_prosody,
     terciles,
 )
-from datamodules.synthesis.formants import render
-from datamodules.synthesis.sound import coloured_noise, seeded
-from datamodules.synthesis.speech import speech
-from datamodules.synthesis.syllables import VOWELS, Speaker, Syllable
+from datamodules.simulated.synthesis.formants import render
+from datamodules.simulated.synthesis.sound import coloured_noise, seeded
+from datamodules.simulated.synthesis.speech import speech
+from datamodules.simulated.synthesis.syllables import VOWELS, Speaker, Syllable
 
 INNER = slice(6, -6)  # frames that do not reach beyond the ends
 SENTENCE = SentenceProsody(30.0, 3.0, -1.0, 5.0, 2.0, 0.3, 4.0, 0.5, 2.0)

@@ -19,5 +19,5 @@ def test_every_new_place_is_there(old: str, new: str) -> None:
 
 
 def test_what_did_not_move_stays() -> None:
-    config = {"_target_": "datamodules.simulated_brain.Other", "values": [1, "x", None]}
+    config = {"_target_": "datamodules.simulated.brain.Other", "values": [1, "x", None]}
     assert with_moved(config) == config

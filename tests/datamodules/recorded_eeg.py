@@ -5,9 +5,9 @@ from __future__ import annotations
 import mne
 import numpy as np
 
-from datamodules.eeg.cleaning import preprocessed
-from datamodules.eeg.preprocessing import Preprocessing
-from datamodules.eeg.recording import Recording
+from datamodules.brain.eeg.cleaning import preprocessed
+from datamodules.brain.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.recording import Recording
 from tests.datamodules.upstream_eeg import M10, course, gains
 
 RATE = 500.0

@@ -11,9 +11,9 @@ import soundfile
 import torch
 
 from datamodules.brain import brennan2019
-from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.sentences import SentenceResponses
-from datamodules.stimuli import read_audio
+from datamodules.sound_files import read_audio
 from datamodules.words import read_textgrid
 from tests.datamodules.upstream_eeg import (
     ALICE_RATE,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from datamodules.brain import continuous
-from datamodules.stimuli import read_audio
+from datamodules.sound_files import read_audio
 from tests.datamodules.upstream_eeg import (
     AUDIO_RATE,
     BIOSEMI,

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from datamodules.brain import ds004408
-from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.sentences import SentenceResponses
-from datamodules.stimuli import read_audio
+from datamodules.sound_files import read_audio
 from tests.datamodules.upstream_eeg import (
     AUDIO_RATE,
     BIOSEMI,

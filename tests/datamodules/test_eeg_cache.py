@@ -10,9 +10,9 @@ import mne
 import numpy as np
 import pytest
 
-from datamodules.eeg.cleaning import preprocessed
-from datamodules.eeg.preprocessing import Preprocessing
-from datamodules.eeg.recording import Recording
+from datamodules.brain.eeg.cleaning import preprocessed
+from datamodules.brain.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.recording import Recording
 from tests.datamodules.recorded_eeg import CHANNELS, PLAIN, RATE, eeg
 
 

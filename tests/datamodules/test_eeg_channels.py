@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from datamodules.eeg.channels import find_bad_channels, scaled
-from datamodules.eeg.cleaning import preprocessed
-from datamodules.eeg.preprocessing import Preprocessing
+from datamodules.brain.eeg.channels import find_bad_channels, scaled
+from datamodules.brain.eeg.cleaning import preprocessed
+from datamodules.brain.eeg.preprocessing import Preprocessing
 from tests.datamodules.recorded_eeg import CHANNELS, PLAIN, clean, eeg, sine
 from tests.datamodules.upstream_eeg import gains
 

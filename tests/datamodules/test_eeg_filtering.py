@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from datamodules.eeg.recording import Recording, cut
+from datamodules.brain.eeg.recording import Recording, cut
 from tests.datamodules.recorded_eeg import CHANNELS, PLAIN, clean, eeg, sine
 from tests.datamodules.upstream_eeg import course, gains
 

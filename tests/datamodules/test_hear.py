@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from datamodules.stimuli import Provenance, StimulusSet
-from datamodules.task import TRAIN_VALID_TEST, Task
 from datamodules.tasks.hear import hear_task, write_hear_task
 from datamodules.tasks.hear_files import hear_folders
+from datamodules.tasks.task import TRAIN_VALID_TEST, Task
 
 N = 12
 SINGLE = torch.arange(N) % 3

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from datamodules.events import Event
-from datamodules.task import TRAIN_VALID_TEST
+from datamodules.tasks.events import Event
 from datamodules.tasks.hear import hear_task, write_hear_task
 from datamodules.tasks.hear_events import hear_event_task
+from datamodules.tasks.task import TRAIN_VALID_TEST
 from tests.datamodules.test_hear import N, rewrite, task
 
 

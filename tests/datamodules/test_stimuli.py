@@ -12,8 +12,9 @@ import soundfile
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, read_audio
-from datamodules.task import Task
+from datamodules.sound_files import read_audio
+from datamodules.stimuli import Provenance, ResponseSet, StimulusSet
+from datamodules.tasks.task import Task
 
 MADE = Provenance(source="made here", licence="CC0-1.0")
 

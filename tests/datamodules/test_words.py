@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from datamodules.stimuli import read_audio
+from datamodules.sound_files import read_audio
 from datamodules.words import (
     Interval,
     Sentence,

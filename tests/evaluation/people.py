@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 
 from datamodules.sentences import SentenceResponses
-from datamodules.simulated_eeg import CODE_RATE, contiguous_folds, respond
+from datamodules.simulated.eeg import CODE_RATE, contiguous_folds, respond
 from datamodules.stimuli import Provenance
 from evaluation.features import Features
 from evaluation.rows import Score

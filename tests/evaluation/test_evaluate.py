@@ -14,7 +14,7 @@ from datamodules.stimuli import StimulusSet
 from evaluation.evaluate import Evaluation, evaluate, fingerprint
 from evaluation.rows import Score
 from models.encoder import Frames
-from models.external.logmel import LogMelFrames
+from models.external.baselines.logmel import LogMelFrames
 from tests.evaluation.ranks import benchmarks, two_ranks
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder, sounds
 

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from commands.building import build_benchmarks
 from commands.folders import CONF
-from datamodules.events import Event
 from datamodules.stimuli import Provenance, StimulusSet
-from datamodules.task import TRAIN_VALID_TEST, Task
+from datamodules.tasks.events import Event
 from datamodules.tasks.hear import write_hear_task
+from datamodules.tasks.task import TRAIN_VALID_TEST, Task
 from evaluation.benchmark import Benchmark
 from evaluation.rows import read_scores
 from probe import probe

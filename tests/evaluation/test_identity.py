@@ -18,10 +18,10 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from commands.building import build
 from evaluation.identity import UnknownIdentityError, identity
+from models.external.baselines.envelope import Envelope
+from models.external.baselines.logmel import LogMelFrames, LogMelStatistics
+from models.external.baselines.spectrotemporal import Cochleagram
 from models.external.controls import permuted
-from models.external.envelope import Envelope
-from models.external.logmel import LogMelFrames, LogMelStatistics
-from models.external.spectrotemporal import Cochleagram
 from tests.composing import TINY, config
 from tests.evaluation.toys import ToyEncoder
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.simulated_eeg import CODE_RATE, simulated_eeg, spectral_code, topography
+from datamodules.simulated.eeg import CODE_RATE, simulated_eeg, spectral_code, topography
 from evaluation.features import Features
 from evaluation.rows import Score
 from evaluation.time.frame_alignment import FrameAlignment

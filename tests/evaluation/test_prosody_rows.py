@@ -9,7 +9,7 @@ from torch import Tensor
 from alignment.mediation import mediated_share
 from alignment.neighbours import tri_modal_consistency
 from alignment.rsa import compare, rdm
-from datamodules.simulated_speech import sentence_valence, simulated_speech
+from datamodules.simulated.speech import sentence_valence, simulated_speech
 from evaluation.time.prosody import SAMPLE_RATE, Prosody, contrast_rows, sharing_rows
 from evaluation.time.rows import TimeRows
 from evaluation.time.series import Draws, Series

@@ -14,7 +14,7 @@ from commands.building import build_benchmarks
 from evaluation.downstream.probes import Logistic, Neighbours
 from evaluation.downstream.probing import SHUFFLED, ClassificationProbe
 from evaluation.evaluate import evaluate
-from models.external.logmel64 import LogMel64
+from models.external.baselines.logmel64 import LogMel64
 from tests.composing import config
 
 FIGURES = {

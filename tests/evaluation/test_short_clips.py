@@ -16,9 +16,9 @@ from evaluation.downstream.probing import ClassificationProbe
 from evaluation.evaluate import evaluate
 from evaluation.features import extract
 from evaluation.pooling import POOLED
-from models.external.envelope import Envelope
-from models.external.logmel import LogMelFrames, LogMelStatistics
-from models.external.spectrotemporal import Cochleagram
+from models.external.baselines.envelope import Envelope
+from models.external.baselines.logmel import LogMelFrames, LogMelStatistics
+from models.external.baselines.spectrotemporal import Cochleagram
 from tests.composing import TINY, config
 from tests.evaluation.toys import MeanBenchmark, sounds
 

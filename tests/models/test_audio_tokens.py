@@ -13,7 +13,7 @@ from torch import Tensor
 
 from evaluation.check.selfcheck import self_check
 from evaluation.identity import identity
-from models.external.audio_tokens import AudioTokens, load_audio_tokens
+from models.external.huggingface.audio_tokens import AudioTokens, load_audio_tokens
 from tests.models.tiny_joined import AUDIO, JOINED, save_joined
 from tests.models.tiny_transformers import save_tiny
 

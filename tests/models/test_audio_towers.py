@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from models.external.huggingface import load_huggingface
+from models.external.huggingface.model import load_huggingface
 from tests.composing import config
 from tests.models.tiny_joined import TEXT
 from tests.models.tiny_transformers import TOWER, WHISPER, three_seconds

@@ -141,7 +141,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path: Path, load, zipped:
         "models",
         "models.",
         "xmodels.encodecmae.Masking",
-        "datamodules.audio.Corpus",
+        "datamodules.pretraining.audio.Corpus",
         "",
     ],
 )

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from commands.building import build
+from models.external.baselines.logmel import LogMelStatistics
 from models.external.controls import permuted, random
-from models.external.logmel import LogMelStatistics
 from tests.composing import tiny
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.encoder import Encoder, Frames
-from models.external.envelope import HOP, WINDOW, Envelope
+from models.external.baselines.envelope import HOP, WINDOW, Envelope
 
 RATE = Envelope.sample_rate
 

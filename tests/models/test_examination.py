@@ -8,7 +8,7 @@ import pytest
 
 from commands.building import build_benchmarks
 from evaluation.evaluate import evaluate
-from models.external.huggingface import load_huggingface
+from models.external.huggingface.model import load_huggingface
 from tests.composing import config
 from tests.models.tiny_transformers import TINY, save_tiny
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from commands.folders import CONF
-from models.external import hub
-from models.external.huggingface import HuggingFace, load_huggingface
+from models.external.huggingface import hub
+from models.external.huggingface.model import HuggingFace, load_huggingface
 from tests.models.test_huggingface import clips
 
 
@@ -40,10 +40,12 @@ def test_a_hub_whose_name_is_not_known_is_not_asked(monkeypatch: pytest.MonkeyPa
     def unknown(*where: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr("models.external.hub.getproxies", dict)
+    monkeypatch.setattr("models.external.huggingface.hub.getproxies", dict)
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert hub._place("facebook/none", None, False)["local_files_only"]
-    monkeypatch.setattr("models.external.hub.getproxies", lambda: {"https": "elsewhere"})
+    monkeypatch.setattr(
+        "models.external.huggingface.hub.getproxies", lambda: {"https": "elsewhere"}
+    )
     assert not hub._place("facebook/none", None, False)["local_files_only"]
 
 

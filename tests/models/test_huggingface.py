@@ -14,9 +14,9 @@ from torch import Tensor
 from evaluation.check.selfcheck import self_check
 from evaluation.identity import identity
 from models.encoder import Encoder
-from models.external import hub
 from models.external.controls import permuted, random
-from models.external.huggingface import load_huggingface
+from models.external.huggingface import hub
+from models.external.huggingface.model import load_huggingface
 from tests.models.tiny_transformers import TINY
 
 AutoModel = pytest.importorskip("transformers", reason="transformers is not installed").AutoModel

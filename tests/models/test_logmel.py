@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models.encoder import Encoder
-from models.external.logmel import LogMelStatistics
+from models.external.baselines.logmel import LogMelStatistics
 
 
 def test_values_are_mean_and_deviation_over_the_frames_of_each_clip() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.signal import stft
 
-from models.external.logmel64 import LogMel64
+from models.external.baselines.logmel64 import LogMel64
 
 
 def triangles() -> np.ndarray:

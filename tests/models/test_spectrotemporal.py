@@ -11,7 +11,7 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from models.external.spectrotemporal import (
+from models.external.baselines.spectrotemporal import (
     SAMPLES,
     Cochleagram,
     SpectroTemporal,

@@ -20,9 +20,9 @@ from evaluation.check.invariances import padding_invariance
 from evaluation.check.selfcheck import self_check
 from evaluation.rows import replace_rows
 from models.encoder import Frames
-from models.external.envelope import Envelope
+from models.external.baselines.envelope import Envelope
+from models.external.baselines.logmel import LogMelFrames, LogMelStatistics
 from models.external.hooks import Hooked
-from models.external.logmel import LogMelFrames, LogMelStatistics
 from probe import check
 from reporting.selfcheck import print_findings
 from tests.composing import config

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from datamodules.stimuli import Provenance, StimulusSet
-from datamodules.task import Task
+from datamodules.tasks.task import Task
 from evaluation.downstream.controls import control_scores
 from evaluation.downstream.probing import COMMONEST, SHUFFLED, ClassificationProbe
 from models.external.controls import random

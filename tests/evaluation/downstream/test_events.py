@@ -13,17 +13,17 @@ from scipy import stats
 from torch import Tensor
 
 from alignment.event_frames import sounding
-from datamodules.events import Event, EventTask
 from datamodules.stimuli import Provenance, StimulusSet
-from datamodules.task import TRAIN_VALID_TEST, Task
+from datamodules.tasks.events import Event, EventTask
 from datamodules.tasks.hear import write_hear_task
 from datamodules.tasks.hear_events import hear_event_task
 from datamodules.tasks.hear_files import METRICS as OURS
+from datamodules.tasks.task import TRAIN_VALID_TEST, Task
 from evaluation.downstream.events import ERROR_RATE, METRICS, EventProbe
 from evaluation.features import Features, extract
 from evaluation.metrics import LOWER_IS_BETTER
 from evaluation.rows import Score
-from models.external.logmel import LogMelFrames
+from models.external.baselines.logmel import LogMelFrames
 
 RATE, SECONDS, N = 16_000, 6.0, 18
 HERTZ = {"low": 300.0, "middle": 1000.0, "high": 3000.0}

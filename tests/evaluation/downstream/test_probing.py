@@ -14,7 +14,7 @@ from alignment.classifiers import ridge_decisions
 from alignment.probe_grid import Budget
 from alignment.probe_intervals import precision_replicates
 from datamodules.stimuli import Provenance
-from datamodules.task import Task
+from datamodules.tasks.task import Task
 from evaluation.benchmark import Extensible, Probing
 from evaluation.downstream import probes
 from evaluation.downstream.probes import Perceptron, Probe

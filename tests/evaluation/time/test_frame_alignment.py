@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from datamodules.sentences import as_sentences
-from datamodules.simulated_eeg import simulated_eeg
+from datamodules.simulated.eeg import simulated_eeg
 from datamodules.stimuli import TimedResponseSet
 from evaluation.benchmark import Extensible
 from evaluation.features import Features

@@ -16,7 +16,7 @@ from alignment.lags import fit_trf
 from alignment.nulls import NullTest, draw_shifts
 from alignment.ridge import penalties
 from alignment.rsa import pearson
-from datamodules.brain.cocktail import TwoTalkerRecording
+from datamodules.talkers import TwoTalkerRecording
 from evaluation.features import Features, Pooling
 from evaluation.rows import Score
 

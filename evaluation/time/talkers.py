@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from alignment.lags import delay
-from datamodules.brain.cocktail import TwoTalkerRecording
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import StimulusSet
+from datamodules.talkers import TwoTalkerRecording
 from evaluation.features import Features, Pooling
 from evaluation.rows import Score
 from evaluation.time.decoding import TALKERS, band_passed

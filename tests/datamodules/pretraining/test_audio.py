@@ -15,7 +15,7 @@ from datamodules.pretraining import headers
 from datamodules.pretraining.audio import AudioFiles
 from datamodules.pretraining.clips import ClipSource, CorpusSource
 from datamodules.pretraining.crops import PretrainingData
-from datamodules.sound_files import read_audio
+from datamodules.sound_files import SoundInfo, read_audio, read_info
 
 RATE = 8000
 SUBTYPES = {"ogg": ("OGG", "VORBIS"), "opus": ("OGG", "OPUS"), "mp3": ("MP3", None)}
@@ -135,11 +135,11 @@ def test_unchanged_files_are_opened_once(
 ) -> None:
     opened: list[str] = []
 
-    def info(path: Path) -> object:
+    def info(path: Path) -> SoundInfo:
         opened.append(path.name)
-        return soundfile._SoundFileInfo(str(path), False)
+        return read_info(path)
 
-    monkeypatch.setattr(headers.soundfile, "info", info)
+    monkeypatch.setattr(headers, "read_info", info)
     first = AudioFiles([folder], RATE, cache_dir=tmp_path / "cache")
     assert len(opened) == 3
     second = AudioFiles([folder], RATE, cache_dir=tmp_path / "cache")

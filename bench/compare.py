@@ -91,7 +91,7 @@ def facts(encoders: int) -> dict[str, dict[str, object]]:
 def starting() -> float:
     """Seconds that python and the imports of compare.py take, in a process of their own."""
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import compare"], cwd=CONF.parent, check=True)
+    subprocess.run([sys.executable, "-c", "import commands.comparing"], cwd=CONF.parent, check=True)
     return time.perf_counter() - begun
 
 

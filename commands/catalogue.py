@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from commands.building import build_benchmarks
 from commands.facts import facts_of, not_runnable
 from commands.folders import CONF
-from evaluation.benchmark import Benchmark
 from reporting.listing import BenchmarkEntry, EncoderEntry, print_benchmarks, print_encoders
+
+if TYPE_CHECKING:
+    from evaluation.benchmark import Benchmark
 
 
 def show(cfg: DictConfig) -> None:
@@ -127,6 +128,8 @@ def benchmark_entries(cfg: DictConfig) -> Iterator[BenchmarkEntry]:
 
     Benchmarks are built as for scoring, one after the other, and not kept.
     """
+    from commands.building import build_benchmarks  # heavy, and not needed by the other list
+
     alone = deepcopy(cfg)
     for kind, group in cfg.benchmark.items():
         for name, config in group.items():

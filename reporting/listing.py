@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reporting.terminal import terminal
+from reporting.console import terminal
 
 
 @dataclass(frozen=True)

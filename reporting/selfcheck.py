@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reporting.console import terminal
 from reporting.tables import as_row
-from reporting.terminal import terminal
 
 COLOURS = {"ok": "green", "note": "yellow", "fails": "red"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Iterable
 from typing import Literal
 
@@ -12,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reporting.console import terminal
 from reporting.downstream import frozen_score, task_scores
 from reporting.report.section import Section
 from reporting.tables import (
@@ -24,8 +24,6 @@ from reporting.tables import (
     trajectory_table,
 )
 
-WIDTH_OF_FILES = 120
-"""Columns where the output is no terminal."""
 MOST_NOTES = 4
 
 
@@ -167,8 +165,3 @@ def _origin(row) -> str:  # type: ignore[no-untyped-def]
 
 def _interval(low: float, high: float) -> str:
     return "–" if pd.isna(low) else f"{low:.3f} … {high:.3f}"
-
-
-def terminal() -> Console:
-    """The terminal, or a file as wide as most are."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from commands.comparing import compare, facts_of_checkpoints, facts_of_encoders, facts_of_file
 from commands.errors import explain
-from compare import compare, facts_of_checkpoints, facts_of_encoders, facts_of_file
 from reporting.gathering.gather import gather
 from reporting.gathering.origins import FACTS
 from reporting.report.page import write_report

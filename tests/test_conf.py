@@ -12,8 +12,8 @@ from pytorch_lightning.loggers import Logger
 
 from commands.building import build, build_loggers, resolved
 from commands.folders import CONF
+from commands.training import build_callbacks
 from tests.composing import config, options
-from train import build_callbacks
 
 
 def everything() -> list[str]:

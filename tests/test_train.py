@@ -17,13 +17,13 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from callbacks.checkpoints import CheckpointSaveError
 from commands.building import build_benchmarks
 from commands.errors import explain
+from commands.training import train
 from evaluation.evaluate import evaluate
 from evaluation.rows import read_scores
 from models.checkpoint import read_checkpoint
 from models.external.checkpoint import load_checkpoint
 from reporting.tables import log_keys, score_table
 from tests.composing import TINY, composed, tiny
-from train import train
 
 
 class Crash(pl.Callback):
@@ -41,7 +41,7 @@ def kill(folder: Path, *overrides: str) -> None:
     """A run of six steps that ends in the sixth."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "train.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
+            "commands.training.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
         )
         with pytest.raises(InterruptedError):
             train(tiny(folder, *overrides))
@@ -134,7 +134,7 @@ def test_a_resumed_run_that_accumulates_gradients_keeps_its_checkpoints(
         with monkeypatch.context() as patch:
             if kill is not None:
                 patch.setattr(
-                    "train.Provenance.on_train_batch_start", killed_at(kill), raising=False
+                    "commands.training.Provenance.on_train_batch_start", killed_at(kill), raising=False
                 )
             train(OmegaConf.merge(config, OmegaConf.from_dotlist(list(changes))))
 

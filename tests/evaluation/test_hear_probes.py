@@ -14,13 +14,13 @@ from torch import Tensor
 
 from commands.building import build_benchmarks
 from commands.folders import CONF
+from commands.scoring import score_or_exit as probe
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.tasks.events import Event
 from datamodules.tasks.hear import write_hear_task
 from datamodules.tasks.task import TRAIN_VALID_TEST, Task
 from evaluation.benchmark import Benchmark
 from evaluation.rows import read_scores
-from probe import probe
 from tests.composing import composed, config, options
 
 N = 45

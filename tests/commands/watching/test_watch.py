@@ -14,6 +14,7 @@ import wandb
 from omegaconf import DictConfig, OmegaConf
 
 import probe
+from commands.training import train
 from commands.watching import watch as watching
 from commands.watching.watch import (
     alone,
@@ -29,7 +30,6 @@ from commands.watching.watch import (
 from evaluation.evaluate import Evaluation
 from tests.composing import composed, tiny
 from tests.wandb_files import parts
-from train import train
 
 CPU = torch.device("cpu")
 

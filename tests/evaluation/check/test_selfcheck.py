@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from commands.scoring import check
 from evaluation.check.clicks import timings
 from evaluation.check.findings import Finding, SelfCheck
 from evaluation.check.invariances import padding_invariance
@@ -23,7 +24,6 @@ from models.encoder import Frames
 from models.external.baselines.envelope import Envelope
 from models.external.baselines.logmel import LogMelFrames, LogMelStatistics
 from models.external.hooks import Hooked
-from probe import check
 from reporting.selfcheck import print_findings
 from tests.composing import config
 

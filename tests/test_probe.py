@@ -12,10 +12,10 @@ import soundfile
 from omegaconf import DictConfig
 
 from commands.building import build
+from commands.scoring import score_or_exit as probe
+from commands.training import train
 from evaluation.rows import Score, read_scores
-from probe import probe
 from tests.composing import SIMULATED, composed, tiny
-from train import train
 
 BOTH = {"fmri/simulated", "probe/simulated_vowel"}
 

@@ -41,7 +41,9 @@ def kill(folder: Path, *overrides: str) -> None:
     """A run of six steps that ends in the sixth."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "commands.training.Provenance.on_train_batch_start", Crash(5).on_train_batch_start, raising=False
+            "commands.training.Provenance.on_train_batch_start",
+            Crash(5).on_train_batch_start,
+            raising=False,
         )
         with pytest.raises(InterruptedError):
             train(tiny(folder, *overrides))
@@ -134,7 +136,9 @@ def test_a_resumed_run_that_accumulates_gradients_keeps_its_checkpoints(
         with monkeypatch.context() as patch:
             if kill is not None:
                 patch.setattr(
-                    "commands.training.Provenance.on_train_batch_start", killed_at(kill), raising=False
+                    "commands.training.Provenance.on_train_batch_start",
+                    killed_at(kill),
+                    raising=False,
                 )
             train(OmegaConf.merge(config, OmegaConf.from_dotlist(list(changes))))
 

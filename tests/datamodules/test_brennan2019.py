@@ -10,7 +10,7 @@ import pytest
 import soundfile
 import torch
 
-from datamodules.brain import brennan2019
+from datamodules.brain import brennan2019, brennan2019_words
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.sentences import SentenceResponses
 from datamodules.sound_files import read_audio
@@ -251,7 +251,7 @@ def test_the_sentences_of_the_story(data: Path, tmp_path: Path) -> None:
     folder = data / "brain" / "alice_alignment"
     lengths = {}
     for segment in range(1, 13):
-        name = brennan2019.SOUND.format(segment)
+        name = brennan2019_words.SOUND.format(segment)
         lengths[segment] = read_textgrid(folder / f"{name}.TextGrid")["words"][-1].end
         silence = np.zeros(round(1000 * lengths[segment]), dtype="int16")
         soundfile.write(tmp_path / f"{name}.wav", silence, 1000)

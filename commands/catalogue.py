@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
@@ -13,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from commands.data_facts import DataFacts, data_facts, missing_data
 from commands.facts import facts_of, not_runnable
 from commands.folders import CONF
 from reporting.listing import BenchmarkEntry, EncoderEntry, print_benchmarks, print_encoders
@@ -124,57 +124,51 @@ def _patterns(layers: Any) -> tuple[str, ...]:
 
 
 def benchmark_entries(cfg: DictConfig) -> Iterator[BenchmarkEntry]:
-    """One entry for each benchmark of the config, or for each part of one that gives several.
+    """One entry for each benchmark of the config, by what is known of its data and its files.
 
-    Benchmarks are built as for scoring, one after the other, and not kept.
+    One of which nothing is known beforehand is built as for scoring; it may give several.
     """
-    from commands.building import build_benchmarks  # heavy, and not needed by the other list
-
-    alone = deepcopy(cfg)
     for kind, group in cfg.benchmark.items():
         for name, config in group.items():
-            asks = _first_comment(f"benchmark/{kind}/{name}")
-            with open_dict(alone):
-                alone.benchmark = {kind: {name: config}}
-            benchmarks, failures = build_benchmarks(alone)
-            for whole, made in benchmarks.items():
-                yield _entry(whole, asks, config, made)
-            for failure in failures:
-                yield _entry(failure.benchmark, asks, config, missing=failure.error)
+            whole, asks = f"{kind}/{name}", _first_comment(f"benchmark/{kind}/{name}")
+            facts = data_facts(whole, config)
+            missing = "" if facts is None else missing_data(config, facts, cfg.paths.data)
+            if facts is None or (facts.own and not missing):
+                yield from _built_entries(cfg, kind, name, asks)
+            else:
+                yield _entry(whole, asks, facts, missing)
 
 
-def _entry(
-    name: str, asks: str, config: DictConfig, made: Benchmark | None = None, missing: str = ""
-) -> BenchmarkEntry:
-    """What the built benchmark says of its data, or else what its yaml does."""
-    said = OmegaConf.to_container(config)
-    provenance = _provenance(made) or _declared(said)
-    stimuli = None if made is None else made.stimuli
+def _entry(name: str, asks: str, facts: DataFacts, missing: str = "") -> BenchmarkEntry:
+    simulated = facts.simulated
     return BenchmarkEntry(
-        name,
-        asks,
-        next(_values(said, "clips"), None) if stimuli is None else len(stimuli),
-        getattr(provenance, "licence", "") or next(_values(said, "licence"), ""),
-        getattr(provenance, "source", "") or next(_values(said, "source"), ""),
-        missing,
-        getattr(provenance, "simulated", False),
+        name, asks, facts.stimuli, facts.licence, facts.source, missing, simulated
     )
 
 
-def _provenance(made: Any) -> Any:
-    """Where the data of a benchmark come from, be they responses, a task or a recording."""
-    parts = [made, *vars(made).values()] if made is not None else []
-    found = (getattr(part, "provenance", None) for part in parts)
-    return next((provenance for provenance in found if provenance is not None), None)
+def _built_entries(cfg: DictConfig, kind: str, name: str, asks: str) -> Iterator[BenchmarkEntry]:
+    """Entries of one benchmark by what it says of its data once it is built."""
+    from commands.building import build_benchmarks  # heavy, and seldom needed
+
+    alone = deepcopy(cfg)
+    with open_dict(alone):
+        alone.benchmark = {kind: {name: cfg.benchmark[kind][name]}}
+    benchmarks, failures = build_benchmarks(alone)
+    for whole, made in benchmarks.items():
+        yield _entry(whole, asks, built_facts(made))
+    said = OmegaConf.to_container(cfg.benchmark[kind][name])
+    licence, source = (next(_values(said, key), "") for key in ("licence", "source"))
+    for failure in failures:
+        yield BenchmarkEntry(failure.benchmark, asks, None, licence, source, failure.error)
 
 
-def _declared(config: Any) -> Any:
-    """``PROVENANCE`` of a module that the config names a function of."""
-    for target in _values(config, "_target_"):
-        declared = getattr(import_module(target.rpartition(".")[0]), "PROVENANCE", None)
-        if declared is not None:
-            return declared
-    return None
+def built_facts(made: Benchmark) -> DataFacts:
+    """What a built benchmark says of its data, be they responses, a task or a recording."""
+    found = (getattr(part, "provenance", None) for part in (made, *vars(made).values()))
+    provenance = next((one for one in found if one is not None), None)
+    count = None if made.stimuli is None else len(made.stimuli)
+    licence, source = (getattr(provenance, key, "") for key in ("licence", "source"))
+    return DataFacts(count, licence, source, ())
 
 
 def _values(config: Any, key: str) -> Iterator[Any]:

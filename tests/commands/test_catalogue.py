@@ -6,9 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
-from commands.catalogue import LISTS, benchmark_entries, encoder_entries, show, with_all_benchmarks
+from commands.building import build_benchmarks
+from commands.catalogue import (
+    LISTS,
+    benchmark_entries,
+    built_facts,
+    encoder_entries,
+    show,
+    with_all_benchmarks,
+)
+from commands.data_facts import TABLE as BENCHMARK_TABLE
+from commands.data_facts import read_table as read_benchmark_table
 from commands.facts import TABLE, read_table
 from commands.folders import CONF
 from reporting.listing import BenchmarkEntry
@@ -37,20 +49,69 @@ def test_what_is_missing_is_described_by_its_yaml(tmp_path: Path) -> None:
     assert esc50.asks.startswith("Which of fifty kinds of environmental sounds it is.")
     assert (esc50.stimuli, esc50.licence) == (2000, "CC-BY-NC-3.0")
     assert esc50.source == "https://hearbenchmark.com/hear-tasks.html"
-    assert "no task in HEAR's format" in esc50.missing
+    assert esc50.missing == (
+        f"no task_metadata.json at {tmp_path}/hear/tasks/esc50-*-full/task_metadata.json: get it "
+        "from https://hearbenchmark.com/hear-tasks.html and set ENTRAIN_DATA to the folder that "
+        "holds hear/tasks/esc50-*-full"
+    )
     assert found["probe/maestro"].stimuli == 185
-    alice = found["eeg/alice"]  # its yaml says nothing of it, the module of its function does
-    assert (alice.stimuli, alice.licence) == (None, "CC BY 4.0")
+    alice = found["eeg/alice"]  # its yaml says nothing of its data, the table does
+    assert (alice.stimuli, alice.licence) == (84, "CC BY 4.0")
     assert alice.source.startswith("https://doi.org/")
     assert "brennan2019" in alice.missing
     assert found["probe/hear"].missing.startswith("hear is not set")
 
 
-def test_what_is_built_describes_itself(tmp_path: Path) -> None:
+def test_generated_data_are_always_there(tmp_path: Path) -> None:
     (entry,) = entries(tmp_path, "probe/simulated_vowel").values()
     assert entry.stimuli == 480
     assert (entry.source, entry.licence, entry.missing) == ("generated", "CC0-1.0", "")
     assert entry.simulated
+
+
+def test_the_list_looks_where_a_setting_says(tmp_path: Path) -> None:
+    benchmark, setting = "fmri/nh2015_components", "fmri.nh2015_components.responses.root"
+    chosen = [f"benchmark=[{benchmark}]", f"benchmark.{setting}='{tmp_path}/mine'"]
+    (entry,) = benchmark_entries(config(tmp_path, *chosen, script="probe"))
+    assert f"no stim*.wav at {tmp_path}/mine/wav/stim*.wav" in entry.missing
+    assert entry.missing.endswith("set responses.root")
+
+
+def test_own_data_are_read_for_the_list(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(1600), 16_000)
+    (tmp_path / "mine.csv").write_text("path,label\n" + "a.wav,x\n")
+    chosen = ["benchmark=[probe/manifest]", f"manifest='{tmp_path}/mine.csv'"]
+    (entry,) = benchmark_entries(config(tmp_path, *chosen, script="probe"))
+    assert entry.missing.endswith("mine.csv has one class, x: at least two are needed")
+
+
+def test_the_table_names_benchmarks_that_exist() -> None:
+    known = set(options("benchmark", "*/*.yaml"))
+    assert set(read_benchmark_table(BENCHMARK_TABLE)) <= known
+
+
+def check_agreement(root: Path, folder: Path) -> None:
+    """What the list says of every benchmark that can be built is what it says itself."""
+    own = ["name=test", f"paths.data='{root}'", f"paths.cache='{folder}'"]
+    cfg = with_all_benchmarks(own)
+    benchmarks, failures = build_benchmarks(cfg)
+    assert {"fmri/simulated", "eeg/simulated", "probe/simulated_vowel"} <= set(benchmarks)
+    listed = {entry.name: entry for entry in benchmark_entries(cfg)}
+    for name, made in benchmarks.items():
+        built, entry = built_facts(made), listed[name]
+        assert entry.missing == "", name
+        assert (entry.licence, entry.source) == (built.licence, built.source), name
+        assert entry.stimuli == built.stimuli, name
+    assert all(listed[failure.benchmark].missing for failure in failures)
+
+
+def test_the_list_agrees_with_benchmarks_that_are_built(tmp_path: Path) -> None:
+    check_agreement(tmp_path, tmp_path)
+
+
+@pytest.mark.data
+def test_the_list_agrees_with_data_that_are_read(tmp_path: Path, data: Path) -> None:
+    check_agreement(data, tmp_path)
 
 
 def test_other_lists_are_asked_for_by_name(tmp_path: Path) -> None:
@@ -110,21 +171,18 @@ def listed(folder: Path, *options: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
 def test_the_command_lists_those_that_are_chosen(tmp_path: Path) -> None:
     text = listed(tmp_path, "list=benchmarks", "benchmark=[probe/esc50,probe/simulated_vowel]")
     assert "1 of 2 benchmarks can be scored here." in text
-    assert "probe/esc50: no task in HEAR's format" in text
+    assert "probe/esc50: no task_metadata.json at" in text
     assert not (tmp_path / "scores.jsonl").exists()
 
 
-@pytest.mark.slow
 def test_the_command_lists_all(tmp_path: Path) -> None:
     text = listed(tmp_path, "list=benchmarks")
     assert [name for name in options("benchmark", "*/*.yaml") if name not in text] == []
 
 
-@pytest.mark.slow
 def test_the_command_lists_encoders(tmp_path: Path) -> None:
     text = listed(tmp_path, "list=encoders")
     assert [name for name in options("encoder") if name not in text] == []

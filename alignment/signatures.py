@@ -38,15 +38,20 @@ PAIRS = 10_000
 """Pairs of dissimilarities whose order Kendall's tau compares."""
 
 
+Similarity = Callable[[Tensor, Tensor], Tensor]
+"""From ``x (…, n, p)`` and ``y (…, n, q)``, leading axes broadcast, to statistics ``(…)``."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """How two series of the same length are compared.
 
     Attributes
     ----------
-    kind : {"matrix", "partial", "basis", "signs"}
+    kind : {"matrix", "partial", "basis", "signs", "function"}
         Whether a signature is an n x n matrix, one whose product is taken given ``|i - j|``, n
-        rows of columns, or dissimilarities whose order is compared.
+        rows of columns, dissimilarities whose order is compared, or the series itself, which
+        ``function`` compares.
     signature : callable
         From a series (…, n, p) to its signature, scaled so that products need no further scale.
     finish : callable
@@ -55,13 +60,16 @@ class Metric:
         Whether independent series score 0 on average.
     symmetric : bool
         Whether matrices are symmetric.
+    function : callable, optional
+        Of kind ``function``: from series (…, n, p) and (…, n, q) to statistics (…).
     """
 
-    kind: Literal["matrix", "partial", "basis", "signs"]
+    kind: Literal["matrix", "partial", "basis", "signs", "function"]
     signature: Callable[[Tensor], Tensor]
     finish: Callable[[Tensor, int], Tensor] = lambda product, n: product
     debiased: bool = False
     symmetric: bool = True
+    function: Similarity | None = None
 
     @property
     def linear(self) -> bool:
@@ -87,6 +95,8 @@ def all_shifts(
 
 def product(metric: Metric, a: Tensor, b: Tensor, n: int) -> Float[Tensor, "a b"]:
     """Statistics from signatures."""
+    if metric.function is not None:
+        return torch.stack([metric.function(one[None], b) for one in a])
     if metric.kind == "basis":
         return metric.finish(torch.einsum("anp,bnq->abpq", a, b), n)
     if metric.kind == "partial":
@@ -115,6 +125,8 @@ def flat(metric: Metric, a: Tensor) -> Float[Tensor, "a m"]:
 def shift_products(metric: Metric, a: Tensor, b: Tensor) -> Float[Tensor, "a b n"]:
     """Statistics of all shifts from signatures."""
     n = a.shape[1]
+    if metric.function is not None:
+        return torch.stack([product(metric, a, b.roll(-shift, 1), n) for shift in range(n)], -1)
     if metric.kind == "matrix":
         return metric.finish(matrix_shifts(a, b, metric.symmetric), n)
     if metric.kind == "partial":
@@ -122,6 +134,15 @@ def shift_products(metric: Metric, a: Tensor, b: Tensor) -> Float[Tensor, "a b n
     if metric.kind == "basis":
         return metric.finish(column_shifts(a, b), n)
     return metric.finish(_sign_shifts(a, b), n)
+
+
+def of_function(function: Similarity) -> Metric:
+    """A metric that a function gives by itself: no shift and no pair comes cheaper than one."""
+    return Metric("function", _itself, function=function)
+
+
+def _itself(x: Tensor) -> Tensor:
+    return x
 
 
 # ---- signatures ----------------------------------------------------------------------------------

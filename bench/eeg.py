@@ -24,7 +24,7 @@ from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.signatures import METRICS, excluded
-from evaluation.time.series import Draws, Series
+from evaluation.time.pieces import Draws, Series
 from evaluation.time.surrogates import circular
 
 DIM = 20

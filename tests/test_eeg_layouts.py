@@ -34,9 +34,9 @@ def test_the_lag_of_the_response_is_found(
         f"paths.cache={tmp_path}/cache",
         "full=true",
         "encoder=envelope",
-        f"{own}.piece_seconds=1.5",
-        f"{own}.word_piece_seconds=2.6",
-        f"{own}.draws=99",
+        f"{own}.pieces.seconds=1.5",
+        f"{own}.pieces.word_seconds=2.6",
+        f"{own}.surrogates.draws=99",
         script="probe",
     )
     benchmarks, failures = build_benchmarks(cfg)

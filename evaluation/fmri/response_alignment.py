@@ -1,4 +1,4 @@
-"""Brain alignment of time-averaged features: ridge regression and similarity analysis."""
+"""Brain alignment of time-averaged features: ridge regression and similarities."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from torch import Tensor
 
 from alignment.inference import positive_r2
 from alignment.ridge import crossvalidated_prediction, penalties
-from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import ResponseSet
 from evaluation.features import Features, Pooling
-from evaluation.metrics import check_known
 from evaluation.rows import Score
+from evaluation.similarities import compare_all, of_stimuli
 from evaluation.summaries import new_row
 
 
 class ResponseAlignment:
-    """Two ways in which features resemble the responses to the same stimuli.
+    """How features resemble the responses to the same stimuli.
 
     ``metric=r2``, one row per layer and target: ridge regression over the fixed folds, the
     penalty chosen by leave-one-out in training; predictions of all folds are put together and
@@ -26,7 +25,8 @@ class ResponseAlignment:
 
     ``metric=rsa``, one row per layer: Spearman correlation between the dissimilarities
     (1 - Pearson) of all pairs of stimuli in features and in responses, both z-scored over
-    stimuli.
+    stimuli. Other similarities likewise: those of ``evaluation.similarities.OF_STIMULI``, and
+    ``alignment.MODULE.FUNCTION`` of one's own.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class ResponseAlignment:
     log10_alphas : (low, high, steps)
         Grid of ridge penalties; features are centred, not scaled.
     pooling : {"mean", "mean_std", "quarters"}
-    metrics : sequence of {"r2", "rsa"}
+    metrics : sequence of str
         ``rsa`` needs at least three targets.
     """
 
@@ -58,8 +58,8 @@ class ResponseAlignment:
                 f"{name}: {len(responses.targets)} targets, but correlation distances need at "
                 "least three: write metrics: [r2] into its yaml"
             )
-        check_known(name, metrics, ("r2", "rsa"))
-        self.metrics = tuple(metrics)
+        self.regression = "r2" in metrics
+        self.similarities = of_stimuli(name, metrics, also=("r2",))
         self.name = name
         self.responses = responses
         self.stimuli = responses.stimuli
@@ -69,10 +69,11 @@ class ResponseAlignment:
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         rows = []
         for layer, feature in features.items():
-            if "r2" in self.metrics:
-                rows += self._regression(layer, feature.values.double())
-            if "rsa" in self.metrics:
-                rows.append(self._similarity(layer, feature.values.double()))
+            x = feature.values.double()
+            if self.regression:
+                rows += self._regression(layer, x)
+            found = compare_all(self.similarities, x, self.responses.values)
+            rows += [self._row(metric, layer, value) for metric, value in found.items()]
         return rows
 
     def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
@@ -94,7 +95,3 @@ class ResponseAlignment:
             )
             for i, target in enumerate(self.responses.targets)
         ]
-
-    def _similarity(self, layer: str, x: Tensor) -> Score:
-        value = compare(rdm(zscore(x)), rdm(zscore(self.responses.values)), "spearman")
-        return self._row("rsa", layer, value)

@@ -17,9 +17,9 @@ from alignment.signatures import Metric
 from evaluation.metrics import Family, facts
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score
+from evaluation.time.pieces import Series
 from evaluation.time.rows import TimeRows
-from evaluation.time.series import Series
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.statistics import AgainstSurrogates
 
 DRAWS = 2000
 DIFFERENCE = Quantity("peak_depth_difference", kind="peak")

@@ -10,11 +10,11 @@ from torch import Tensor
 from alignment.inference import positive_r2
 from alignment.lags import lag_curve, principal_components
 from alignment.ridge import crossvalidated_prediction, penalties
-from alignment.rsa import compare, rdm, zscore
 from datamodules.stimuli import TimedResponseSet
 from evaluation.features import Features, Pooling
 from evaluation.quantities import Quantity
 from evaluation.rows import Score
+from evaluation.similarities import compare_all, of_stimuli
 from evaluation.summaries import new_row
 from evaluation.time.frames import bin_weights
 
@@ -27,7 +27,8 @@ class TimedAlignment:
     target; rows with ``window`` (seconds from onset, ``0.12``) score each time bin, mean over
     targets.
 
-    ``metric=rsa``: Spearman correlation of dissimilarities, with and without window likewise.
+    ``metric=rsa``: Spearman correlation of dissimilarities, with and without window likewise;
+    so are other similarities (evaluation/similarities.py).
 
     ``metric=lag_r2``: ridge from the features of one moment to the response a delay later, whole
     stimuli held out; ``window`` is the delay in seconds (alignment/lags.py). Features are
@@ -47,6 +48,7 @@ class TimedAlignment:
         Longest delay (s); 0 leaves the delays out.
     bin_seconds : float
         Length of a time bin.
+    metrics : sequence of str
     """
 
     pooling: Pooling = "frames"
@@ -61,8 +63,11 @@ class TimedAlignment:
         components: int = 64,
         log10_alphas: Sequence[float] = (-9, 9, 37),
         log10_lag_alphas: Sequence[float] = (0, 6, 13),
+        metrics: Sequence[str] = ("r2", "rsa"),
     ) -> None:
         self.name = name
+        self.regression = "r2" in metrics
+        self.similarities = of_stimuli(name, metrics, also=("r2",))
         self.responses = responses
         self.stimuli = responses.stimuli
         self.components = components
@@ -78,7 +83,9 @@ class TimedAlignment:
         rows = []
         for layer, feature in features.items():
             mean = time_mean(feature)
-            rows += [*self._regression(layer, mean), *self._similarity(layer, mean)]
+            if self.regression:
+                rows += self._regression(layer, mean)
+            rows += self._similarity(layer, mean)
             moving = feature.values.shape[1] > 1  # one frame for the whole sound has no delay
             if self.max_lag > 0 and moving:
                 rows += self._lags(layer, feature)
@@ -101,11 +108,11 @@ class TimedAlignment:
 
     def _similarity(self, layer: str, x: Tensor) -> list[Score]:
         brains = torch.cat([self.mean[None], self.binned.transpose(0, 1)])
-        values = compare(rdm(zscore(x))[None], rdm(zscore(brains)))
-        return [
-            self._row("rsa", layer, values[0]),
-            *self._windowed("rsa", layer, values[1:]),
-        ]
+        rows = []
+        for metric, values in compare_all(self.similarities, x, brains).items():
+            rows.append(self._row(metric, layer, values[0]))
+            rows += self._windowed(metric, layer, values[1:])
+        return rows
 
     def _windowed(self, metric: str, layer: str, values: Tensor) -> list[Score]:
         return [

@@ -12,29 +12,22 @@ from typing import Literal
 import torch
 
 from alignment.inference import fdr_bh
-from alignment.signatures import METRICS
 from datamodules.sentences import SentenceResponses
 from evaluation.features import Features
-from evaluation.metrics import check_known
 from evaluation.quantities import Quantity
 from evaluation.rows import Score
-from evaluation.time.collector import Memory
+from evaluation.similarities import of_series
 from evaluation.time.depth import ceiling, depth_rows
-from evaluation.time.pieces import Cutter, TooShort
+from evaluation.time.pieces import Cutter, Series, Span, TooShort
 from evaluation.time.prosody import Prosody, contrast_rows, sharing_rows
 from evaluation.time.rows import People, TimeRows, with_p
 from evaluation.time.scalp import map_rows
-from evaluation.time.series import Draws, Series, Span
+from evaluation.time.settings import ALL, BOTH, DEBIASED, Analyses, Pieces, Surrogates, read
+from evaluation.time.statistics import AgainstSurrogates, Memory
 from evaluation.time.surrogates import circular, mismatched
-from evaluation.time.tested import AgainstSurrogates
 from evaluation.time.words import AFTER, BASELINE, word_rows
 
 log = logging.getLogger(__name__)
-
-ALL = tuple(METRICS)
-BOTH = ("rsa_spearman", "cka_debiased")
-"""One metric of each family: rank geometry and dependence."""
-DEBIASED = ("cka_debiased", "dcor_debiased")
 
 
 class FrameAlignment:
@@ -68,22 +61,19 @@ class FrameAlignment:
     ----------
     name : str
     responses : SentenceResponses
-    metrics : sequence of str, or "all"
-    lag_metrics, window_metrics, map_metrics, word_metrics, prosody_metrics : sequences of str
-        What is examined; :meth:`in_full` takes all of it.
+    metrics : sequence of str, "all", or mapping from analyses to sequences of str
+        Metrics without delay, or those of each analysis (:class:`Analyses`); :meth:`in_full` takes
+        all of it. ``alignment.MODULE.FUNCTION`` is one of one's own.
     lags : (float, float)
         First and last lag (s), in steps of one sample.
     until : float
         Latest centre of a window (s).
     components : int
-    piece_seconds, word_piece_seconds : float
-        Length of a piece; shorter sentences are left out. Analyses by words need longer ones.
-    surrogates : {"mismatch", "circular"}
-        Of layers, lags; all else takes ``mismatch``.
-    draws : int
-        Surrogates of the null hypothesis.
-    min_shift : float
-        Least shift of ``circular`` (s), of which a piece holds two.
+    pieces : mapping
+        ``seconds``: length of a piece, shorter sentences are left out. ``word_seconds``: that of
+        analyses by words, which need longer ones.
+    surrogates : mapping
+        Fields of :class:`Surrogates`.
     """
 
     pooling = "frames"
@@ -93,58 +83,36 @@ class FrameAlignment:
         self,
         name: str,
         responses: SentenceResponses,
-        metrics: Sequence[str] | Literal["all"] = "all",
-        lag_metrics: Sequence[str] = BOTH,
-        window_metrics: Sequence[str] = (),
-        map_metrics: Sequence[str] = (),
-        word_metrics: Sequence[str] = (),
-        prosody_metrics: Sequence[str] = (),
+        metrics: Sequence[str] | Literal["all"] | Mapping[str, Sequence[str]] = "all",
         lags: Sequence[float] = (-0.2, 0.8),
         until: float = 1.0,
         components: int = 20,
-        piece_seconds: float = 3.0,
-        word_piece_seconds: float = 5.0,
-        surrogates: Literal["mismatch", "circular"] = "mismatch",
-        draws: int = 500,
-        min_shift: float = 1.0,
-        seed: int = 0,
+        pieces: Mapping[str, float] | None = None,
+        surrogates: Mapping[str, object] | None = None,
     ) -> None:
-        metrics = ALL if metrics == "all" else metrics
-        by_pieces = {*window_metrics, *map_metrics, *word_metrics, *prosody_metrics}
-        check_known(name, sorted({*metrics, *lag_metrics, *by_pieces}), METRICS)
-        if surrogates not in ("circular", "mismatch"):
-            raise ValueError(f"{name}: surrogates {surrogates!r}, expected circular or mismatch")
-        if surrogates == "circular" and by_pieces:
-            raise ValueError(
-                f"{name}: windows, maps, words and prosody are tested by surrogates=mismatch only"
-            )
-        if word_metrics and responses.words is None:
-            raise ValueError(f"{name}: word_metrics are given, but the words of the sounds are not")
-        if map_metrics and responses.positions is None:
-            raise ValueError(f"{name}: map_metrics are given, but electrodes have no positions")
+        chosen = Analyses.read(name, metrics)
+        self.known = of_series(name, chosen.every())
+        self.analyses = chosen.shortened()
+        self.tests = read(Surrogates, name, "surrogates", surrogates)
+        lengths = read(Pieces, name, "pieces", pieces)
+        chosen.check(name, responses, self.tests)
         self.name, self.responses, self.stimuli = name, responses, responses.stimuli
-        self.metrics, self.lag_metrics = tuple(metrics), tuple(lag_metrics)
-        self.window_metrics, self.map_metrics = tuple(window_metrics), tuple(map_metrics)
-        self.word_metrics, self.prosody_metrics = tuple(word_metrics), tuple(prosody_metrics)
-        self.surrogates = surrogates
         rate = responses.rate
         self.lags = [*range(round(lags[0] * rate), round(lags[1] * rate) + 1)]
-        delayed = {*lag_metrics, *map_metrics, *prosody_metrics}
-        if delayed and self.lags[0] < responses.start * rate - 1e-6:
+        if self.analyses.delayed() and self.lags[0] < responses.start * rate - 1e-6:
             raise ValueError(
                 f"{name}: lags from {lags[0]} s, but responses begin {-responses.start:g} s before "
                 "the onset"
             )
         after = max(0, self.lags[-1])
         self.until, self.width = until, round(0.25 * rate)
-        self.least = round(piece_seconds * rate)
-        self.draws = Draws(draws, min(round(min_shift * rate), (self.least - 1) // 2), seed)
-        whole = surrogates == "circular"
-        self.cutter = Cutter(name, responses, components, self.least, after, whole)
-        by_word = round(word_piece_seconds * rate), round(AFTER * rate)
+        self.least = round(lengths.seconds * rate)
+        self.draws = self.tests.draws_of(rate, self.least)
+        self.cutter = Cutter(name, responses, components, self.least, after, self.tests.circular)
+        by_word = round(lengths.word_seconds * rate), round(AFTER * rate)
         self.word_cutter = Cutter(name, responses, components, *by_word)
         self.prosody = Prosody(responses.stimuli)
-        self._memory: dict[str, Memory] = {name: {} for name in METRICS}
+        self._memory: dict[str, Memory] = {name: {} for name in self.known}
         self._ceilings: dict[tuple[str, tuple[int, ...]], tuple[float, float] | None] = {}
 
     def in_full(self) -> FrameAlignment:
@@ -154,12 +122,17 @@ class FrameAlignment:
         scalp where electrodes have places, and by words where these are known.
         """
         other = copy(self)
-        other.metrics, other.lag_metrics = ALL, BOTH
-        if self.surrogates == "mismatch":
-            other.window_metrics, other.prosody_metrics = BOTH, DEBIASED
-            other.map_metrics = () if self.responses.positions is None else BOTH
+        of_mine = tuple(name for name in self.analyses.plain if name not in ALL)
+        other.analyses = Analyses((*ALL, *of_mine), lag=BOTH)
+        if not self.tests.circular:
             known = self.responses.words is not None and self.responses.start <= BASELINE[0]
-            other.word_metrics = BOTH if known else ()
+            other.analyses = replace(
+                other.analyses,
+                window=BOTH,
+                prosody=DEBIASED,
+                map=() if self.responses.positions is None else BOTH,
+                word=BOTH if known else (),
+            )
         return other
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
@@ -168,25 +141,28 @@ class FrameAlignment:
 
     def _rows(self, series: Series, layers: Sequence[str]) -> Iterator[Score]:
         rows = TimeRows(self.name, self.responses, series.sentence)
-        plain = {name: self._tested(series, name, [0]) for name in self.metrics}
+        plain = {name: self._tested(series, name, [0]) for name in self.analyses.plain}
         yield from self._plain(rows, layers, plain, series)
-        delayed = {*self.lag_metrics, *self.map_metrics, *self.prosody_metrics}
-        later = {name: self._tested(series, name, self.lags) for name in METRICS if name in delayed}
+        delayed = self.analyses.delayed()
+        later = {
+            name: self._tested(series, name, self.lags) for name in self.known if name in delayed
+        }
         times = [f"{lag / self.responses.rate:.2f}" for lag in self.lags]
         peaks = {}
-        for name in self.lag_metrics:
+        for name in self.analyses.lag:
             found, people = later[name], self._people(name, series, series.spans(self.lags))
             what = Quantity(name, "delay")
             yield from rows.timed(what, layers, found, times, people)
             peaks[what] = (people or found.at)(found.highest())
         yield from depth_rows(rows, peaks, layers)
         yield from self._window_rows(series.keep(series.position == 0), layers)
-        for name in self.map_metrics:
-            yield from map_rows(rows, name, series, later[name], self.lags, self.draws)
-        if self.prosody_metrics:
-            chosen = {name: later[name] for name in self.prosody_metrics}
+        for name in self.analyses.map:
+            metric = self.known[name]
+            yield from map_rows(rows, name, metric, series, later[name], self.lags, self.draws)
+        if self.analyses.prosody:
+            chosen = {name: later[name] for name in self.analyses.prosody}
             yield from contrast_rows(rows, self.prosody, chosen)
-            first = chosen[self.prosody_metrics[0]]
+            first = chosen[self.analyses.prosody[0]]
             yield from sharing_rows(
                 rows, self.prosody, series, first, self.lags, layers, self.draws
             )
@@ -212,7 +188,7 @@ class FrameAlignment:
         """It is that of the data, the same for every encoder with frames as long."""
         key = name, tuple(series.sentence.tolist())
         if key not in self._ceilings:
-            self._ceilings[key] = ceiling(METRICS[name], series)
+            self._ceilings[key] = ceiling(self.known[name], series)
         return self._ceilings[key]
 
     def _window_rows(self, series: Series, layers: Sequence[str]) -> Iterator[Score]:
@@ -224,33 +200,36 @@ class FrameAlignment:
         middles = [f"{(first + self.width / 2) / rate:.2f}" for first in starts]
         rows = TimeRows(self.name, self.responses, series.sentence)
         spans = series.windows(self.width, starts)
-        for name in self.window_metrics:
-            found = mismatched(METRICS[name], series, self.draws, spans, False, self._memory[name])
+        for name in self.analyses.window:
+            found = mismatched(
+                self.known[name], series, self.draws, spans, False, self._memory[name]
+            )
             people = self._people(name, series, spans)
             yield from rows.timed(Quantity(name, "window"), layers, found, middles, people)
 
     def _word_rows(self, features: Mapping[str, Features]) -> Iterator[Score]:
-        if not self.word_metrics:
+        if not self.analyses.word:
             return
         assert self.responses.words is not None
         try:
             series = self.word_cutter.cut(features)
         except TooShort as error:
-            log.warning("%s: words are left out (word_piece_seconds)", error)
+            log.warning("%s: words are left out (pieces.word_seconds)", error)
             return
         rows = TimeRows(self.name, self.responses, series.sentence)
         words, layers = self.responses.words, [*features]
-        yield from word_rows(rows, self.word_metrics, series, words, layers, self.draws)
+        chosen = {name: self.known[name] for name in self.analyses.word}
+        yield from word_rows(rows, chosen, series, words, layers, self.draws)
 
     def _tested(self, series: Series, name: str, lags: Sequence[int]) -> AgainstSurrogates:
-        if self.surrogates == "circular":
-            return circular(METRICS[name], series, self.draws, lags)
+        if self.tests.circular:
+            return circular(self.known[name], series, self.draws, lags)
         alone, spans = len(lags) == 1, series.spans(lags)
-        return mismatched(METRICS[name], series, self.draws, spans, alone, self._memory[name])
+        return mismatched(self.known[name], series, self.draws, spans, alone, self._memory[name])
 
     def _people(self, name: str, series: Series, spans: Sequence[Span]) -> People | None:
         """Every subject at one lag or window, where all of them hold the mean over subjects."""
-        if self.surrogates == "circular" or len(self.responses.subjects) == 1:
+        if self.tests.circular or len(self.responses.subjects) == 1:
             return None
         draws = replace(self.draws, count=1)
-        return cache(lambda k: mismatched(METRICS[name], series, draws, [spans[k]]))
+        return cache(lambda k: mismatched(self.known[name], series, draws, [spans[k]]))

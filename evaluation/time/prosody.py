@@ -28,9 +28,9 @@ from evaluation.features import Features
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score
 from evaluation.time.frames import frames_at
+from evaluation.time.pieces import Draws, Series
 from evaluation.time.rows import TimeRows
-from evaluation.time.series import Draws, Series
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.statistics import AgainstSurrogates
 
 log = logging.getLogger(__name__)
 

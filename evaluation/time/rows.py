@@ -14,7 +14,7 @@ from datamodules.sentences import SentenceResponses
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score
 from evaluation.summaries import new_row, participant_rows
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.statistics import AgainstSurrogates
 
 People = Callable[[int], AgainstSurrogates]
 

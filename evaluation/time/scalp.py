@@ -10,14 +10,13 @@ from torch import Tensor
 
 from alignment.clusters import cluster_test
 from alignment.inference import bootstrap_ci
-from alignment.signatures import METRICS, Metric, product
+from alignment.signatures import Metric, product
 from datamodules.sentences import SentenceResponses
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score
-from evaluation.time.collector import Collector
+from evaluation.time.pieces import Draws, Series
 from evaluation.time.rows import TimeRows
-from evaluation.time.series import Draws, Series
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.statistics import AgainstSurrogates, Collector
 
 CONTEXT = (-2, -1, 0, 1, 2)
 """Samples about a moment that describe it at one electrode."""
@@ -28,6 +27,7 @@ FEWEST_PEOPLE = 6
 def map_rows(
     rows: TimeRows,
     name: str,
+    metric: Metric,
     series: Series,
     chosen: AgainstSurrogates,
     lags: list[int],
@@ -40,14 +40,14 @@ def map_rows(
     surrogates; p of the cluster of neighbouring electrodes that it belongs to, over people
     (alignment/clusters.py), or that of ``map_NAME`` for fewer than six people.
     """
-    found = by_electrode(METRICS[name], series, rows.responses, chosen, lags, draws)
+    found = by_electrode(metric, series, rows.responses, chosen, lags, draws)
     values, excess = found.observed[:, 0], found.excess[:, 0]
     p = found.p_max()[0]
     people = len(rows.responses.subjects)
     clusters = p
     if people >= FEWEST_PEOPLE:
         clusters = cluster_test(excess.mean(0), neighbours(rows.responses), tail=1).p_map
-    for metric, table, probability in (
+    for what, table, probability in (
         (Quantity(name, "map"), values, p),
         (Quantity(name, "map", "excess"), excess, clusters),
     ):
@@ -59,7 +59,7 @@ def map_rows(
                 else bootstrap_ci(mean[:, 0], groups=rows.sentence)
             )
             fields = {"target": channel, "p": float(probability[c])}
-            yield rows.one(metric, SELECTED, float(mean.mean()), ci_low=low, ci_high=high, **fields)
+            yield rows.one(what, SELECTED, float(mean.mean()), ci_low=low, ci_high=high, **fields)
 
 
 def by_electrode(

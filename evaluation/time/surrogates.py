@@ -10,9 +10,8 @@ from torch import Tensor
 
 from alignment.nulls import draw_shifts
 from alignment.signatures import Metric, flat, product, shift_products
-from evaluation.time.collector import Brains, Collector, Memory, heard
-from evaluation.time.series import Draws, Series, Span
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.pieces import Draws, Series, Span
+from evaluation.time.statistics import AgainstSurrogates, Brains, Collector, Memory, heard
 
 HELD = 50_000_000
 """Numbers of signatures held at once."""
@@ -77,11 +76,11 @@ def circular(
         length = len(layers[0])
         generator = torch.Generator().manual_seed(draws.seed + i)
         picks = draw_shifts(length, draws.count, draws.least, generator, replace=True)
-        signatures = _stack(metric, layers)
+        signatures = _stacks(metric, layers)
         for k, lag in enumerate(lags):
             first = series.zero + lag
             response = metric.signature(series.y[i][:, first : first + length])
-            shifts = shift_products(metric, signatures, response)
+            shifts = torch.cat([shift_products(metric, some, response) for some in signatures])
             collect.observed[i, :, :, k] = shifts[..., 0]
             allowed = shifts[..., draws.least : length - draws.least + 1]
             collect.responses[i] = allowed.shape[-1] + 1
@@ -90,12 +89,17 @@ def circular(
     return collect.result()
 
 
-def _stack(metric: Metric, layers: Sequence[Tensor]) -> Tensor:
-    """Signatures of layers, which may differ in width; missing columns of a basis are 0."""
+def _stacks(metric: Metric, layers: Sequence[Tensor]) -> list[Tensor]:
+    """Signatures of layers, stacked; layers may differ in width.
+
+    Missing columns of a basis are 0. A function of one's own sees no column that is not there.
+    """
     if len({x.shape for x in layers}) == 1:
-        return metric.signature(torch.stack([*layers]))
+        return [metric.signature(torch.stack([*layers]))]
     found = [metric.signature(x[None])[0] for x in layers]
+    if metric.kind == "function":
+        return [x[None] for x in found]
     if metric.kind == "basis":
         wide = max(x.shape[1] for x in found)
         found = [torch.nn.functional.pad(x, (0, wide - x.shape[1])) for x in found]
-    return torch.stack(found)
+    return [torch.stack(found)]

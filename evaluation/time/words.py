@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.signatures import METRICS, Metric, product
+from alignment.signatures import Metric, product
 from datamodules.sentences import Words
 from evaluation.quantities import Quantity
 from evaluation.rows import Score
-from evaluation.time.collector import Collector
-from evaluation.time.pieces import FEWEST
+from evaluation.time.pieces import FEWEST, Draws, Series
 from evaluation.time.rows import TimeRows
-from evaluation.time.series import Draws, Series
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.statistics import AgainstSurrogates, Collector
 
 COMPONENTS = {"N1": (0.08, 0.15), "P2": (0.15, 0.25), "N400": (0.3, 0.5), "P600": (0.5, 0.8)}
 """Seconds after the onset of a word, named by what is seen there in averages over words."""
@@ -30,7 +28,7 @@ LONGEST = 0.5
 
 def word_rows(
     rows: TimeRows,
-    names: Sequence[str],
+    metrics: Mapping[str, Metric],
     series: Series,
     words: Sequence[Words],
     layers: Sequence[str],
@@ -58,8 +56,8 @@ def word_rows(
         part = series.keep(kept)
         times = [onset for onset, own in zip(onsets, kept.tolist(), strict=True) if own]
         own_rows = TimeRows(rows.name, rows.responses, part.sentence)
-        for name in names:
-            found = by_words(METRICS[name], part, times, rate, draws)
+        for name, metric in metrics.items():
+            found = by_words(metric, part, times, rate, draws)
             yield from own_rows.timed(Quantity(name, kind), layers, found, [*COMPONENTS])
 
 

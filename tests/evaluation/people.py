@@ -54,7 +54,7 @@ def layers_of(**series: np.ndarray) -> dict[str, Features]:
 
 
 def benchmark(responses: SentenceResponses, **changes: Any) -> FrameAlignment:
-    quick: dict[str, Any] = {"metrics": BOTH, "draws": 99, "window_metrics": ()}
+    quick: dict[str, Any] = {"metrics": BOTH, "surrogates": {"draws": 99}}
     return FrameAlignment("eeg/x", responses, **(quick | changes))
 
 

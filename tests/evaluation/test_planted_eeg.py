@@ -25,9 +25,9 @@ def examine(snr: float, gain: float, sentences: int = 40, seed: int = 0) -> list
     lengths = torch.tensor([len(code) for code in codes])
     padded = torch.nn.utils.rnn.pad_sequence(codes, batch_first=True)
     features = {"code": Features(padded, lengths, CODE_RATE, 0.0)}
-    only = ("cka_debiased",)
+    only = {key: ["cka_debiased"] for key in ("lag", "map", "prosody")}
     benchmark = FrameAlignment(
-        "eeg/planted", responses, (), only, (), only, (), only, lags=(0.0, 0.32), draws=199
+        "eeg/planted", responses, only, lags=(0.0, 0.32), surrogates={"draws": 199}
     )
     return benchmark.score(features)
 

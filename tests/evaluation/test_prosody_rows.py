@@ -10,10 +10,10 @@ from alignment.mediation import mediated_share
 from alignment.neighbours import tri_modal_consistency
 from alignment.rsa import compare, rdm
 from datamodules.simulated.speech import sentence_valence, simulated_speech
+from evaluation.time.pieces import Draws, Series
 from evaluation.time.prosody import SAMPLE_RATE, Prosody, contrast_rows, sharing_rows
 from evaluation.time.rows import TimeRows
-from evaluation.time.series import Draws, Series
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.statistics import AgainstSurrogates
 from tests.alignment.test_inference import noise
 from tests.evaluation.people import RATE, N, one, people
 

@@ -10,9 +10,9 @@ from alignment.rsa import rdm
 from alignment.signatures import METRICS
 from evaluation.quantities import Quantity
 from evaluation.time.depth import ceiling, depth_rows
+from evaluation.time.pieces import Series
 from evaluation.time.rows import TimeRows
-from evaluation.time.series import Series
-from evaluation.time.tested import AgainstSurrogates
+from evaluation.time.statistics import AgainstSurrogates
 from tests.alignment.test_inference import noise
 from tests.evaluation.people import N, benchmark, codes, layers_of, one, people
 
@@ -86,7 +86,7 @@ def test_equal_people_reach_one_and_one_person_has_no_ceiling(name: str) -> None
 @pytest.mark.long
 def test_rows_carry_their_ceiling() -> None:
     features = layers_of(shallow=codes(2), planted=codes(1))
-    rows = benchmark(people(0.5, 3), metrics=("rsa_pearson",), lag_metrics=()).score(features)
+    rows = benchmark(people(0.5, 3), metrics={"plain": ["rsa_pearson"]}).score(features)
     low, high = (
         one(rows, metric="ceiling_rsa_pearson", target=target).value
         for target in ("lower", "upper")

@@ -38,7 +38,9 @@ def features() -> dict[str, Features]:
 
 @pytest.fixture(scope="module")
 def rows(features: dict[str, Features]) -> list[Score]:
-    return benchmark(people(0.5), window_metrics=BOTH).score(features)
+    return benchmark(people(0.5), metrics={"plain": BOTH, "lag": BOTH, "window": BOTH}).score(
+        features
+    )
 
 
 @pytest.mark.parametrize("metric", BOTH)
@@ -98,7 +100,7 @@ def test_nothing_is_found_in_noise(features: dict[str, Features]) -> None:
 def test_reversing_the_response_in_time_destroys_the_effect(features: dict[str, Features]) -> None:
     forward = people(2.0)
     backward = replace(forward, values=tuple(v.flip(1) for v in forward.values))
-    only = {"metrics": (), "lag_metrics": ("cka_debiased",)}
+    only = {"metrics": {"lag": ["cka_debiased"]}}
     largest = []
     for y in (forward, backward):
         rows = benchmark(y, **only).score({"planted": features["planted"]})
@@ -121,7 +123,7 @@ def test_order_of_sentences_and_subjects_does_not_matter(features: dict[str, Fea
     moved = {
         name: Features(f.values[order], f.lengths, f.rate, f.offset) for name, f in features.items()
     }
-    only = {"lag_metrics": ()}
+    only = {"metrics": {"plain": BOTH}}
     a, b = benchmark(y, **only).score(features), benchmark(other, **only).score(moved)
     for row in a:
         if row.p is None and not row.metric.startswith(("null_", "excess_")):
@@ -152,7 +154,7 @@ def test_sounds_of_one_length_are_sentences_too(features: dict[str, Features]) -
 
 @pytest.mark.long
 def test_the_full_form_says_the_same_and_more(features: dict[str, Features]) -> None:
-    quick = benchmark(people(0.5), draws=19)
+    quick = benchmark(people(0.5), surrogates={"draws": 19})
     assert isinstance(quick, Extensible)
     rows, more = quick.score(features), quick.in_full().score(features)
     values = {_place(row): row.value for row in more}
@@ -174,10 +176,9 @@ def _place(row: Score) -> tuple[str, ...]:
 def test_windows_begin_with_the_sentence(features: dict[str, Features]) -> None:
     """Later pieces of a sentence say nothing about the time from its onset."""
     y = people(0.5, subjects=1)
-    short = benchmark(y, metrics=(), lag_metrics=(), window_metrics=("rsa_pearson",))
-    longer = benchmark(
-        y, metrics=(), lag_metrics=(), window_metrics=("rsa_pearson",), piece_seconds=1.5
-    )
+    only = {"window": ["rsa_pearson"]}
+    short = benchmark(y, metrics=only)
+    longer = benchmark(y, metrics=only, pieces={"seconds": 1.5})
     first, second = ({_place(r): r.value for r in b.score(features)} for b in (short, longer))
     raw = [place for place in first if place[0] == "window_rsa_pearson" and place[3]]
     assert len(raw) > 40
@@ -193,10 +194,16 @@ def test_what_cannot_be_scored_says_why(features: dict[str, Features]) -> None:
         benchmark(y).score(still)
     with pytest.raises(ValueError, match="no metric 'spearman': choose from rsa_spearman, rsa_"):
         benchmark(y, metrics=["spearman"])
+    with pytest.raises(ValueError, match="eeg/x: metrics has no lags: expected any of plain, lag"):
+        benchmark(y, metrics={"lags": ["cka"]})
+    with pytest.raises(ValueError, match="eeg/x: surrogates is 'circular', expected any of kind"):
+        benchmark(y, surrogates="circular")
+    with pytest.raises(ValueError, match=r"surrogates\.kind 'circle', expected mismatch or circ"):
+        benchmark(y, surrogates={"kind": "circle"})
     with pytest.raises(ValueError, match=r"lags from -1\.0 s, but responses begin 0\.4 s before"):
         benchmark(y, lags=(-1.0, 0.5))
     with pytest.raises(ValueError, match=r"0 sentences of 9\.00 s or more"):
-        benchmark(y, piece_seconds=9.0).score(features)
+        benchmark(y, pieces={"seconds": 9.0}).score(features)
     flat = replace(y, values=tuple(torch.zeros_like(v) for v in y.values))
     with pytest.raises(ValueError, match="not a number: frames or responses are constant"):
         benchmark(flat).score(features)

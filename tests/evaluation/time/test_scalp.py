@@ -13,7 +13,7 @@ from evaluation.rows import Score
 from evaluation.time.scalp import neighbours
 from tests.evaluation.people import benchmark, codes, layers_of, people
 
-ONE = {"metrics": (), "lag_metrics": (), "lags": (0.0, 0.3)}
+ONE = {"lags": (0.0, 0.3)}
 
 
 def maps(snr: float, subjects: int, near: int | None, metric: str = "cka_debiased") -> tuple:
@@ -26,7 +26,7 @@ def maps(snr: float, subjects: int, near: int | None, metric: str = "cka_debiase
         values = zip(heard.values, noise.values, strict=True)
         heard = replace(heard, values=tuple(torch.where(mine, a, b) for a, b in values))
     features = layers_of(shallow=codes(2), planted=codes(1))
-    options: dict[str, Any] = {**ONE, "map_metrics": (metric,)}
+    options: dict[str, Any] = {**ONE, "metrics": {"map": [metric]}}
     rows = benchmark(heard, **options).score(features)
     return rows, away, heard
 
@@ -76,4 +76,4 @@ def test_neighbours_lie_side_by_side() -> None:
 
 def test_electrodes_without_places_have_no_map() -> None:
     with pytest.raises(ValueError, match="electrodes have no positions"):
-        benchmark(replace(people(0.5, 1), positions=None), map_metrics=("cka",))
+        benchmark(replace(people(0.5, 1), positions=None), metrics={"map": ["cka"]})

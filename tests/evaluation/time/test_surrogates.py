@@ -8,9 +8,9 @@ import torch
 
 from alignment.signatures import METRICS, similarity
 from bench.false_positives import rate, series_of_noise
-from evaluation.time.series import Draws, Series
+from evaluation.time.pieces import Draws, Series
+from evaluation.time.statistics import AgainstSurrogates
 from evaluation.time.surrogates import mismatched
-from evaluation.time.tested import AgainstSurrogates
 from tests.alignment.test_inference import noise
 
 DRAWS = Draws(40, 5, 3)

@@ -14,7 +14,7 @@ from alignment.signatures import METRICS
 from datamodules.sentences import Words
 from evaluation.rows import Score
 from evaluation.time.frame_alignment import FrameAlignment
-from evaluation.time.series import Draws, Series
+from evaluation.time.pieces import Draws, Series
 from evaluation.time.words import COMPONENTS, by_words
 from tests.evaluation.people import RATE, SECONDS, N, codes, layers_of, one, people
 
@@ -54,8 +54,10 @@ def spoken(kinds: tuple[bool, ...], strength: float, at: float = 0.4) -> tuple:
 
 
 def examine(features: dict, responses: object) -> list[Score]:
-    quiet = {"metrics": (), "lag_metrics": (), "word_metrics": ("rsa_spearman",), "draws": 199}
-    return FrameAlignment("eeg/x", responses, word_piece_seconds=4.0, **quiet).score(features)
+    only = {"word": ["rsa_spearman"]}
+    pieces, surrogates = {"word_seconds": 4.0}, {"draws": 199}
+    found = FrameAlignment("eeg/x", responses, only, pieces=pieces, surrogates=surrogates)
+    return found.score(features)
 
 
 @pytest.mark.long
@@ -155,8 +157,9 @@ def test_statistics_are_those_of_a_loop_over_words() -> None:
 @pytest.mark.long
 def test_sentences_too_short_for_words_leave_the_rest(caplog: pytest.LogCaptureFixture) -> None:
     features, heard = spoken((True,), 0.5)
-    whole = FrameAlignment("eeg/x", heard, ("cka",), (), draws=9, word_piece_seconds=9.0).in_full()
-    rows = whole.score(features)
+    pieces, surrogates = {"word_seconds": 9.0}, {"draws": 9}
+    quick = FrameAlignment("eeg/x", heard, ["cka"], pieces=pieces, surrogates=surrogates)
+    rows = quick.in_full().score(features)
     assert {"cka", "map_cka_debiased"} <= {row.metric for row in rows}
     assert not any(row.metric.startswith("word_") for row in rows)
     assert "words are left out" in caplog.text

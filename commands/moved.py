@@ -1,4 +1,4 @@
-"""Where classes are now that older runs and checkpoints name by an earlier place."""
+"""Where classes and settings are now that older runs and checkpoints name by an earlier place."""
 
 from __future__ import annotations
 
@@ -34,20 +34,49 @@ MOVED = {
     "models.external.spectrotemporal": "models.external.baselines.spectrotemporal",
 }
 """Modules by their earlier names."""
+GROUPED = {
+    "draws": ("surrogates", "draws"),
+    "min_shift": ("surrogates", "min_shift"),
+    "seed": ("surrogates", "seed"),
+    "surrogates": ("surrogates", "kind"),
+    "piece_seconds": ("pieces", "seconds"),
+    "word_piece_seconds": ("pieces", "word_seconds"),
+    "metrics": ("metrics", "plain"),
+    **{
+        f"{name}_metrics": ("metrics", name) for name in ("lag", "window", "map", "word", "prosody")
+    },
+}
+"""Groups of the settings of ``FrameAlignment``, which stood one by one."""
 
 
 def with_moved(config: Any) -> Any:
-    """A stored config in which every ``_target_`` has its present place."""
-    if isinstance(config, dict):
-        return {
-            key: _present(value) if key == "_target_" else with_moved(value)
-            for key, value in config.items()
-        }
+    """A stored config in which every ``_target_`` and setting has its present place."""
     if isinstance(config, list):
         return [with_moved(value) for value in config]
-    return config
+    if not isinstance(config, dict):
+        return config
+    found = {key: with_moved(value) for key, value in config.items()}
+    if "_target_" in found:
+        found["_target_"] = _present(found["_target_"])
+        if found["_target_"].endswith(".FrameAlignment"):
+            return _grouped(found)
+    return found
 
 
 def _present(target: Any) -> Any:
     module, _, name = str(target).rpartition(".")
     return f"{MOVED[module]}.{name}" if module in MOVED else target
+
+
+def _grouped(config: dict[str, Any]) -> dict[str, Any]:
+    """Settings in their groups, of a config in which any still stands by itself."""
+    given = [key for key in config if key in GROUPED and not isinstance(config[key], dict)]
+    if not given or given == ["metrics"]:
+        return config
+    found = {key: value for key, value in config.items() if key not in given}
+    for key in given:
+        group, name = GROUPED[key]
+        found.setdefault(group, {})[name] = config[key]
+    if "metrics" in found and "lag_metrics" not in config:
+        found["metrics"]["lag"] = ["rsa_spearman", "cka_debiased"]  # as it was if nothing was said
+    return found

@@ -21,3 +21,26 @@ def test_every_new_place_is_there(old: str, new: str) -> None:
 def test_what_did_not_move_stays() -> None:
     config = {"_target_": "datamodules.simulated.brain.Other", "values": [1, "x", None]}
     assert with_moved(config) == config
+
+
+def test_settings_of_alignment_in_time_are_grouped() -> None:
+    target = "evaluation.time.frame_alignment.FrameAlignment"
+    old = {
+        "_target_": "evaluation.eeg.FrameAlignment",
+        "name": "eeg/x",
+        "metrics": ["cka"],
+        "piece_seconds": 2.0,
+        "draws": 99,
+        "surrogates": "circular",
+    }
+    found = with_moved(old)
+    assert found == {
+        "_target_": target,
+        "name": "eeg/x",
+        "metrics": {"plain": ["cka"], "lag": ["rsa_spearman", "cka_debiased"]},
+        "pieces": {"seconds": 2.0},
+        "surrogates": {"draws": 99, "kind": "circular"},
+    }
+    assert with_moved(found) == found
+    new = {"_target_": target, "metrics": ["cka"], "surrogates": {"draws": 99}}
+    assert with_moved(new) == new

@@ -18,16 +18,22 @@ os.environ["NUMBA_NUM_THREADS"] = "1"
 
 install_import_hook(["models", "alignment"], "beartype.beartype")
 
+from tests.datasets import data_folder  # noqa: E402  (it imports what is hooked)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test marked ``data("brain/natsound165")`` where that is not under ENTRAIN_DATA."""
+    for marker in item.iter_markers("data"):
+        data_folder(*marker.args)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The root of the data sets."""
-    root = os.environ.get("ENTRAIN_DATA")
-    if not root:
-        pytest.skip("ENTRAIN_DATA is not set: point it at the folder that holds the data sets")
-    return Path(root)
+    return data_folder()

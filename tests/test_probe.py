@@ -144,7 +144,8 @@ def test_a_reference_adds_a_row_with_the_difference_and_its_p(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     similarity = "benchmark.fmri.simulated._target_=evaluation.fmri.similarity.Similarity"
-    probe(config(tmp_path, similarity, "encoder@reference=cochleagram"))
+    bare = "~benchmark.fmri.simulated.metrics"
+    probe(config(tmp_path, similarity, bare, "encoder@reference=cochleagram"))
     rows = read_scores(tmp_path / "scores.jsonl")
     (row,) = [row for row in rows if row.metric == "rsa_over_cochleagram"]
     assert (row.encoder, row.layer, row.n) == ("logmel", "selected", 30)

@@ -245,7 +245,7 @@ def test_a_structure_of_another_shape_is_refused(root: Path, tmp_path: Path) -> 
         brennan2019.read_recording(path)
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/alice_alignment")
 def test_the_sentences_of_the_story(data: Path, tmp_path: Path) -> None:
     """The real words: 84 sentences, of which 6 span two segments, all within their sounds."""
     folder = data / "brain" / "alice_alignment"

@@ -99,7 +99,7 @@ def test_what_is_missing_or_wrong_is_said_in_one_line(
         recording(tmp_path)
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/cocktail_eeg")
 def test_the_recording_itself(data: Path) -> None:
     root = data / "brain" / "cocktail_eeg"
     found = recording(root)

@@ -74,7 +74,7 @@ def test_bad_channels_do_not_hide_each_other() -> None:
     assert find_bad_channels(values * 0, Preprocessing()) == set(range(30))
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/cocktail_eeg")
 def test_most_channels_of_a_real_cap_are_good(data: Path) -> None:
     values = loadmat(str(data / "brain" / "cocktail_eeg" / "1_1.mat"))["eeg"].T
     info = mne.create_info(mne.channels.make_standard_montage("biosemi128").ch_names, 128, "eeg")

@@ -243,7 +243,7 @@ def test_two_clips_of_one_name_are_not_written(tmp_path: Path) -> None:
         write_hear_task(twins, tmp_path, 8000)
 
 
-@pytest.mark.data
+@pytest.mark.data("probes/hear_official_small")
 def test_the_official_archive_is_read_whole(data: Path, tmp_path: Path) -> None:
     archive = data / "probes" / "hear_official_small"
     (file,) = archive.glob("hear-2021.0.6-spoken_digit-*.tar.gz")

@@ -42,7 +42,7 @@ def test_a_missing_folder_says_where_to_get_it(tmp_path: Path) -> None:
         stimuli(tmp_path)
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/natsound165")
 def test_the_sounds_are_in_numeric_order_and_two_seconds_long(root: Path) -> None:
     sounds = stimuli(root, rms=0.02)
     assert len(sounds) == 165
@@ -55,7 +55,7 @@ def test_the_sounds_are_in_numeric_order_and_two_seconds_long(root: Path) -> Non
         assert float(waveform.square().mean().sqrt()) == pytest.approx(0.02, rel=1e-3)
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/natsound165")
 def test_responses_are_joined_by_name(root: Path, categories: dict[str, str]) -> None:
     responses = components(root)
     assert responses.targets == ("lowfreq", "highfreq", "envsounds", "pitch", "speech", "music")
@@ -74,7 +74,7 @@ def test_responses_are_joined_by_name(root: Path, categories: dict[str, str]) ->
     assert set(strongest("music")[:2]) == {"Music", "Song"}
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/natsound165")
 def test_folds_are_the_five_of_33_balanced_over_categories(
     root: Path, categories: dict[str, str]
 ) -> None:
@@ -88,7 +88,7 @@ def test_folds_are_the_five_of_33_balanced_over_categories(
     assert set(Counter(music).values()) <= {4, 5}
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/natsound165")
 def test_a_missing_response_or_fold_is_named(root: Path, tmp_path: Path) -> None:
     for file in ("components.mat", "wav"):
         (tmp_path / file).symlink_to(root / file)
@@ -105,7 +105,7 @@ def test_a_missing_response_or_fold_is_named(root: Path, tmp_path: Path) -> None
         components(tmp_path)
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/natsound165")
 def test_categories_are_those_of_at_least_ten_sounds(root: Path) -> None:
     task = category_task(root)
     assert task.classes == (

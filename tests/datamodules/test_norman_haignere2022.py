@@ -11,7 +11,7 @@ from scipy.io import loadmat
 from alignment.rsa import compare, pearson, rdm, zscore
 from datamodules.brain import norman_haignere2015, norman_haignere2022
 
-pytestmark = pytest.mark.data
+pytestmark = pytest.mark.data("brain/natsound165", "brain/song_ecog2022")
 
 
 @pytest.fixture(scope="module")

@@ -6,16 +6,13 @@ Features and classifiers: docs/probes.md. Elsewhere folds were drawn by scikit-l
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from commands.building import build_benchmarks
 from evaluation.downstream.probes import Logistic, Neighbours
 from evaluation.downstream.probing import SHUFFLED, ClassificationProbe
 from evaluation.evaluate import evaluate
 from models.external.baselines.logmel64 import LogMel64
-from tests.composing import config
+from tests.datasets import benchmark_or_skip
 
 FIGURES = {
     "fsdd": (0.527, 0.372),
@@ -27,10 +24,8 @@ FIGURES = {
 
 
 @pytest.fixture
-def task(name: str, data: Path) -> ClassificationProbe:
-    benchmarks, failures = build_benchmarks(config(Path("nowhere"), f"benchmark=[probe/{name}]"))
-    assert not failures
-    made = benchmarks[f"probe/{name}"]
+def task(name: str) -> ClassificationProbe:
+    made: ClassificationProbe = benchmark_or_skip(f"probe/{name}")
     made.probes, made.pooling = [Logistic((0.1,)), Neighbours()], "mean"
     return made
 

@@ -18,9 +18,9 @@ NAMES = ("fmri/nh2015_components_rsa", "probe/fsdd")
 
 
 @pytest.mark.slow
-@pytest.mark.data
+@pytest.mark.data("brain/natsound165", "probes/fsdd")
 @pytest.mark.parametrize("name", TINY)
-def test_every_class_is_scored(name: str, tmp_path: Path, data: Path) -> None:
+def test_every_class_is_scored(name: str, tmp_path: Path) -> None:
     encoder = load_huggingface(str(save_tiny(name, tmp_path / "model")))
     benchmarks, failures = build_benchmarks(config(tmp_path, f"benchmark=[{','.join(NAMES)}]"))
     result = evaluate(encoder, list(benchmarks.values()))

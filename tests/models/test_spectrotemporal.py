@@ -82,7 +82,7 @@ def test_the_first_filter_is_the_mean(model: SpectroTemporal) -> None:
     torch.testing.assert_close(first, torch.full((211,), expected), rtol=1e-4, atol=0)
 
 
-@pytest.mark.data
+@pytest.mark.data("brain/natsound165")
 @pytest.mark.parametrize(
     ("name", "mean", "channels", "filters"),
     [

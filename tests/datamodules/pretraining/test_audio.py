@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -237,13 +236,9 @@ def test_errors_of_manifests_and_weights(manifest: Path) -> None:
         AudioFiles({"a": {"manifest": manifest, "weight": 1}, "b": {"manifest": manifest}}, RATE)
 
 
-@pytest.mark.data
-@pytest.mark.skipif("ENTRAIN_DATA" not in os.environ, reason="ENTRAIN_DATA is not set")
-def test_the_pretraining_mix() -> None:
-    manifest = Path(os.environ["ENTRAIN_DATA"]) / "pretrain_mix" / "manifest.csv"
-    if not manifest.exists():
-        pytest.skip("no pretrain_mix under ENTRAIN_DATA")
-    source = AudioFiles({"mix": {"manifest": manifest}})
+@pytest.mark.data("pretrain_mix/manifest.csv")
+def test_the_pretraining_mix(data: Path) -> None:
+    source = AudioFiles({"mix": {"manifest": data / "pretrain_mix" / "manifest.csv"}})
     assert len(source) == 1535
     assert sum(source.seconds) / 3600 == pytest.approx(4.26, abs=0.01)
     batch = next(iter(PretrainingData(source, batch_size=8, num_workers=0).train_dataloader()))

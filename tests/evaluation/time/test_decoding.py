@@ -198,7 +198,7 @@ def test_processes_share_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.data
+@pytest.mark.data("brain/cocktail_eeg")
 def test_attention_is_decoded_from_the_recording(data: Path, tmp_path: Path) -> None:
     fewer = "+benchmark.eeg.cocktail_decoder.shifts=199"
     cfg = config(tmp_path, "benchmark=[eeg/cocktail_decoder]", fewer)

@@ -60,18 +60,6 @@ def _nearest(
     return (values / temperature).exp(), torch.cat([found.indices for found in near])
 
 
-def ridge_classifier(
-    x_train: Float[Tensor, "n p"],
-    labels: Int[Tensor, " n"],
-    x_test: Float[Tensor, "m p"],
-    classes: int,
-    alphas: Float[Tensor, " a"],
-) -> Int[Tensor, " m"]:
-    """Largest output of a ridge regression to one-hot labels, one leave-one-out penalty for all."""
-    member = torch.nn.functional.one_hot(labels, classes).bool()
-    return ridge_decisions(x_train, member, x_test, alphas).argmax(-1)
-
-
 def ridge_decisions(
     x_train: Float[Tensor, "n p"],
     labels: Bool[Tensor, "n c"],

@@ -110,20 +110,6 @@ def cluster_test(
     return ClusterTest(t.view(shape), labels.view(shape), mass, p, p_map.view(shape), null)
 
 
-def max_statistic(
-    null: Float[Tensor, "n ..."], observed: Float[Tensor, "..."]
-) -> Float[Tensor, "..."]:
-    """Family-wise p: draws whose maximum over the family is as large as each observed value.
-
-    ``p = (1 + sum_draws [max_family null >= observed]) / (1 + n)`` (Westfall & Young 1993,
-    single step). The draws must be made for the whole family at once, such as one shift or one
-    pattern of signs for all lags and layers. NaN, observed or drawn, never speaks for an effect.
-    """
-    largest = null.reshape(len(null), -1).amax(1, keepdim=True).nan_to_num(torch.inf)
-    values = observed.reshape(-1).nan_to_num(-torch.inf)
-    return NullTest.upper(values, largest).p.view(observed.shape)
-
-
 def _sign_patterns(subjects: int, n: int, tail: int, seed: int) -> Float[Tensor, "draws subjects"]:
     # Two-sided, turning all signs changes nothing: the last subject's may stay.
     free = subjects - (tail == 0)

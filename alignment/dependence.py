@@ -58,24 +58,6 @@ def distance_correlation(
     return value if debiased else value.clamp_min(0).sqrt()
 
 
-def partial_distance_correlation(
-    x: Float[Tensor, "*#batch n p"],
-    y: Float[Tensor, "*#batch m q"],
-    z: Float[Tensor, "*#batch l r"],
-) -> Float[Tensor, "..."]:
-    """Debiased distance correlation of x and y given z.
-
-    ``<P A, P B> / (|P A| |P B|)`` with U-centred distances A, B, C of x, y, z and
-    ``P A = A - C <A, C> / <C, C>`` (Székely & Rizzo 2014). NaN as in
-    :func:`distance_correlation`, and where nothing of A or B is left.
-    """
-    x, y, z = paired(x, y, z)
-    a, b, c = (centred(distances(w), debiased=True) for w in (x, y, z))
-    a, b, c = torch.broadcast_tensors(a, b, c)
-    rest_a, rest_b = (w - inner(w, c)[..., None, None] * c for w in (a, b))
-    return inner(unit(rest_a, a), unit(rest_b, b))
-
-
 def hsic(
     x: Float[Tensor, "*#batch n p"],
     y: Float[Tensor, "*#batch m q"],

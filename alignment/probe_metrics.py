@@ -102,49 +102,6 @@ def average_precision(
     return (precision * positive).sum(-1) / positive.sum(-1)
 
 
-def onset_f1(
-    predicted: Mapping[str, Sequence[Event]],
-    reference: Mapping[str, Sequence[Event]],
-    tolerance: float = 0.2,
-    offset_share: float | None = None,
-) -> float:
-    """F1 of events whose label is right and whose onset is near, counted over all clips.
-
-    ``2 TP / (predicted + reference)``, TP being the largest one-to-one matching.
-
-    Parameters
-    ----------
-    predicted, reference : mappings of clip names to events
-    tolerance : float
-        In seconds: 0.2 for DCASE 2016, 0.05 for MAESTRO.
-    offset_share : float, optional
-        Offsets must also lie within this share of the reference's length, or the tolerance if
-        that is more; HEAR takes 0.2.
-
-    Returns
-    -------
-    float
-        NaN where nothing is to be found and nothing was.
-
-    Raises
-    ------
-    ValueError
-        If an event was predicted for a clip that the reference does not know.
-    """
-    kinds: dict[tuple[int, str], int] = {}
-    tables = []
-    for side in zip(*_clips(predicted, reference), strict=True):
-        rows = [
-            (kinds.setdefault((clip, label), len(kinds)), onset, offset)
-            for clip, events in enumerate(side)
-            for label, onset, offset in events
-        ]
-        tables.append(np.array(rows, dtype=np.float64).reshape(-1, 3))
-    if not tables:
-        return float("nan")
-    return matched_f1(tables[0], tables[1], tolerance, offset_share)
-
-
 def matched_f1(
     guessed: NDArray[np.float64],
     true: NDArray[np.float64],

@@ -36,16 +36,6 @@ def angular_distance(
     return overlap(x, y).arccos().to(torch.result_type(x, y))
 
 
-def procrustes_distance(
-    x: Float[Tensor, "*#batch n p"], y: Float[Tensor, "*#batch m q"]
-) -> Float[Tensor, "..."]:
-    """Squared Procrustes distance ``2 - 2 |X'Y|``, nuclear norm, as in :func:`angular_distance`.
-
-    The smallest ``|X - Y Q|²`` over orthonormal Q (Ding et al. 2021), from 0 to 2.
-    """
-    return (2 - 2 * overlap(x, y)).to(torch.result_type(x, y))
-
-
 def overlap(
     x: Float[Tensor, "*#batch n p"], y: Float[Tensor, "*#batch m q"]
 ) -> Float[Tensor, "..."]:

@@ -43,9 +43,10 @@ def noise_corrected_r2(
     prediction: Float[Tensor, "*batch k m v"],
     response: Float[Tensor, "*batch k m v"],
     mean_prediction: Float[Tensor, "*batch m v"] | None = None,
-    reference: Float[Tensor, "*batch k n v"] | None = None,
+    response_reliability: Float[Tensor, "*batch v"] | None = None,
     floors: tuple[float, float] = (RESPONSE_FLOOR, PREDICTION_FLOOR),
     clip_negative: bool = True,
+    square_negative: bool = False,
 ) -> Float[Tensor, "*batch v"]:
     """R² that a prediction would have, were responses and predictions free of noise.
 
@@ -62,20 +63,25 @@ def noise_corrected_r2(
         Responses to these sounds in each scan.
     mean_prediction : tensor of shape (…, m, v), optional
         Predictions by the model of the mean over scans; by default the mean of ``prediction``.
-    reference : tensor of shape (…, k, n, v), optional
-        Responses whose reliability is rho_v: the training sounds in the protocol; ``response``
-        by default.
+    response_reliability : tensor of shape (…, v), optional
+        rho_v, in the protocol that of the training sounds (:func:`reliability`); by default that
+        of ``response``.
     floors : (float, float)
         Least rho_v and rho_p.
     clip_negative : bool
-        Negative correlations count as 0. False is the original, where r = -.6 gives rho = 9.
+        Negative correlations of scans count as 0. False is the original, where r = -.6 gives
+        rho = 9.
+    square_negative : bool
+        Square a negative correlation with the response instead of counting it as 0.
     """
     k = prediction.shape[-3]
     if k < 2:
         raise ValueError(f"{k} scan: a reliability needs at least two")
     mean = prediction.mean(-3) if mean_prediction is None else mean_prediction
-    r2 = positive_r2(mean, response.mean(-3))
-    rho_v = reliability(response if reference is None else reference, floors[0], clip_negative)
+    r2 = positive_r2(mean, response.mean(-3), square_negative)
+    rho_v = response_reliability
+    if rho_v is None:
+        rho_v = reliability(response, floors[0], clip_negative)
     return r2 / (rho_v * reliability(prediction, floors[1], clip_negative))
 
 

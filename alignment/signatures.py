@@ -85,14 +85,6 @@ def similarity(
     return product(metric, metric.signature(x), metric.signature(y), y.shape[1])
 
 
-def all_shifts(
-    name: str, x: Float[Tensor, "a n p"], y: Float[Tensor, "b n q"]
-) -> Float[Tensor, "a b n"]:
-    """Statistic of ``x[t]`` with ``y[(t + s) mod n]`` for every shift s; s = 0 is as observed."""
-    metric = METRICS[name]
-    return shift_products(metric, metric.signature(x), metric.signature(y))
-
-
 def product(metric: Metric, a: Tensor, b: Tensor, n: int) -> Float[Tensor, "a b"]:
     """Statistics from signatures."""
     if metric.function is not None:

@@ -77,30 +77,6 @@ def electrodes(
     )
 
 
-def category_scores(
-    root: str | Path, sounds: str | Path
-) -> tuple[Tensor, tuple[str, ...], tuple[str, ...]]:
-    """How well each sound fits each category, and the category it was assigned to.
-
-    Returns
-    -------
-    scores : tensor of shape (165, 11)
-        Continuous scores of all labels but the last (sound effects).
-    labels : tuple of str
-        The twelve labels.
-    assigned : tuple of str
-        Label of each sound, in the order of the sounds.
-    """
-    stimuli = norman_haignere2015.stimuli(sounds)
-    content = _read(Path(root) / "data" / "ecog_component_responses.mat", stimuli)
-    table = content["C"][0, 0]
-    labels = tuple(str(cell[0]) for cell in table["category_labels"].ravel())
-    order = content["order"]
-    assigned = tuple(labels[int(k) - 1] for k in table["category_assignments"].ravel()[order])
-    scores = torch.from_numpy(table["continuous_scores"].astype("float64"))[order]
-    return scores, labels, assigned
-
-
 def _electrode(file: Path) -> tuple[str, int]:
     name = re.match(r"(\w+)-elec(\d+)", file.name)
     return (name[1], int(name[2])) if name else (file.name, 0)

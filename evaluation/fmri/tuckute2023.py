@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.reliability import PREDICTION_FLOOR, RESPONSE_FLOOR, reliability
+from alignment.reliability import RESPONSE_FLOOR, noise_corrected_r2, reliability
 from alignment.ridge import penalties
 from alignment.selection import depth, group_medians, heldout_best_layer
 from alignment.split_ridge import SplitRidge, gram, scan_predictions
@@ -178,11 +178,17 @@ def split_scores(
     for number, x in enumerate(layers):
         ridge = SplitRidge.of(gram(x.to(device)), train, test)
         for split, piece, prediction in scan_predictions(ridge, scans, alphas, chunk):
-            truth = scans[test[split], piece].double().mean(-1)
-            value = positive_r2(prediction[-1], truth, square_negative)
-            rho = reliability(prediction[:-1], PREDICTION_FLOOR, clip_reliability)
-            r2[number, piece, split] = value
-            corrected[number, piece, split] = value / (noise[piece, split] * rho)
+            heard = scans[test[split], piece].double()
+            truth = heard.mean(-1)
+            r2[number, piece, split] = positive_r2(prediction[-1], truth, square_negative)
+            corrected[number, piece, split] = noise_corrected_r2(
+                prediction[:-1],
+                heard.permute(2, 0, 1),
+                prediction[-1],
+                noise[piece, split],
+                clip_negative=clip_reliability,
+                square_negative=square_negative,
+            )
     return {"r2": r2.cpu(), "r2_corrected": corrected.cpu()}
 
 

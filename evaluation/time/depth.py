@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from alignment.agreement import peak_depth, peak_draws
 from alignment.difference import two_sided_p
 from alignment.inference import percentile_interval
 from alignment.kernels import unit
+from alignment.peaks import peak_depth, peak_draws
 from alignment.signatures import Metric
 from evaluation.metrics import Family, facts
 from evaluation.quantities import Quantity

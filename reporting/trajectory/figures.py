@@ -173,14 +173,6 @@ def _plot_panel(place: Axes, panel: Panel, axis: StepAxis) -> None:
     place.spines["bottom"].set_bounds(0, axis.position(axis.last))
 
 
-def layer_step_figure(scores: pd.DataFrame, benchmark: str, metric: str) -> go.Figure:
-    """Mean value of every layer (deep on top) at every step; a dot marks the best layer."""
-    here = scores[(scores["benchmark"] == benchmark) & (scores["metric"] == metric)]
-    title = panel_title(benchmark, metric, bool(here["simulated"].any()))
-    table = layer_maps(here).get((benchmark, metric), pd.DataFrame())
-    return _layer_map(table, metric).update_layout(title=title)
-
-
 def _layer_map(table: pd.DataFrame, metric: str) -> go.Figure:
     figure = go.Figure(layout=_plain(120 + 24 * max(len(table), 4)))
     if table.empty:
@@ -215,7 +207,7 @@ def _best_layers(table: pd.DataFrame, metric: str) -> list[str]:
 
 
 def layer_step_png(scores: pd.DataFrame, path: Path) -> None:
-    """As :func:`layer_step_figure`, for every benchmark and metric with layers, as one PNG."""
+    """Layers by steps, the best layer of each step marked, for every benchmark and metric."""
     tables = layer_maps(scores)
     simulated = scores.groupby(["benchmark", "metric"])["simulated"].any()
     figure, places = _canvas(len(tables))

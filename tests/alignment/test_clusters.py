@@ -9,7 +9,6 @@ import pytest
 import torch
 from scipy import sparse, stats
 
-from alignment.clusters import max_statistic
 from alignment.inference import cluster_test, fdr_bh
 from tests.alignment.test_inference import noise
 
@@ -145,25 +144,6 @@ def test_what_cannot_be_tested_is_named() -> None:
         cluster_test(torch.full((4, 5), torch.nan))
     with pytest.raises(ValueError, match=r"\(6, 6\): expected .* \(7, 7\)"):
         cluster_test(noise(5, 10, 7), torch.eye(6))
-
-
-def test_the_maximum_over_the_family_is_counted() -> None:
-    null = torch.tensor([[0.0, 3.0], [1.0, 2.0], [0.5, 0.0]])
-    assert max_statistic(null, torch.tensor([2.5, 0.2])).tolist() == [2 / 4, 1.0]
-    planes, observed = noise(99, 4, 5), noise(4, 5, seed=1)
-    flat = max_statistic(planes.flatten(1), observed.flatten()).view(4, 5)
-    assert max_statistic(planes, observed).equal(flat)
-    assert max_statistic(null[:, 1], torch.tensor(2.5)) == 2 / 4
-    null[0, 0] = torch.nan
-    assert max_statistic(null, torch.tensor([torch.nan, 9.0])).tolist() == [1, 2 / 4]
-
-
-def test_the_maximum_keeps_the_family_wise_error() -> None:
-    hits = [
-        bool((max_statistic(noise(99, 30, seed=s), noise(30, seed=1000 + s)) <= 0.05).any())
-        for s in range(400)
-    ]
-    assert np.mean(hits) <= 0.08
 
 
 @pytest.mark.parametrize("shape", [(1,), (40,), (3, 4, 12)])

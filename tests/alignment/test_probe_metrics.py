@@ -16,10 +16,31 @@ from alignment.probe_metrics import (
     chroma_accuracy,
     d_prime,
     macro_auc,
+    matched_f1,
     mean_average_precision,
-    onset_f1,
     segment_error_rate,
 )
+
+Clips = dict[str, list[tuple[str, float, float]]]
+
+
+def onset_f1(
+    predicted: Clips, reference: Clips, tolerance: float = 0.2, offset_share: float | None = None
+) -> float:
+    """``matched_f1`` of events by clip, each clip and label a kind of its own."""
+    kinds: dict[tuple[str, str], int] = {}
+    tables = [
+        np.array(
+            [
+                (kinds.setdefault((clip, label), len(kinds)), onset, offset)
+                for clip, events in side.items()
+                for label, onset, offset in events
+            ],
+            dtype=np.float64,
+        ).reshape(-1, 3)
+        for side in (predicted, reference)
+    ]
+    return matched_f1(tables[0], tables[1], tolerance, offset_share)
 
 
 def labelled(n: int = 80, classes: int = 5, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -168,7 +189,6 @@ def test_segment_errors_are_counted() -> None:
     assert math.isnan(segment_error_rate({}, {"a": []}))
 
 
-@pytest.mark.parametrize("metric", [onset_f1, segment_error_rate])
-def test_unknown_clips_are_named(metric) -> None:
+def test_unknown_clips_are_named() -> None:
     with pytest.raises(ValueError, match="1 clips that the reference does not know, 'x'"):
-        metric({"x": [("dog", 0.0, 1.0)]}, {"a": []})
+        segment_error_rate({"x": [("dog", 0.0, 1.0)]}, {"a": []})

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from alignment.cka import linear_cka, rbf_cka
 from alignment.dependence import distance_correlation, gaussian_mi, rv2
-from alignment.mediation import partial_spearman
 from alignment.procrustes import angular_distance
 from alignment.rsa import compare, pearson, ranks, rdm
 from alignment.shifts import matrix_shifts, partial_shifts
-from alignment.signatures import METRICS, all_shifts, excluded, ranked_pairs, similarity
+from alignment.signatures import METRICS, excluded, ranked_pairs, shift_products, similarity
 from tests.alignment.test_inference import noise
 
 
@@ -20,6 +19,17 @@ def time_apart(n: int) -> Tensor:
     """``j - i`` of every pair."""
     row, column = torch.triu_indices(n, n, 1)
     return (column - row).double()
+
+
+def partial(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Spearman correlation of x and y given z, from the three plain ones."""
+    xy, xz, yz = compare(x, y), compare(x, z), compare(y, z)
+    return (xy - xz * yz) / ((1 - xz**2) * (1 - yz**2)).sqrt()
+
+
+def all_shifts(name: str, x: Tensor, y: Tensor) -> Tensor:
+    metric = METRICS[name]
+    return shift_products(metric, metric.signature(x), metric.signature(y))
 
 
 def shared_neighbours(x: Tensor, y: Tensor) -> float:
@@ -38,7 +48,7 @@ def shared_neighbours(x: Tensor, y: Tensor) -> float:
 
 PLAIN = {
     "rsa_spearman": lambda x, y: compare(rdm(x), rdm(y)),
-    "rsa_partial": lambda x, y: partial_spearman(rdm(x), rdm(y), time_apart(len(x))[None]),
+    "rsa_partial": lambda x, y: partial(rdm(x), rdm(y), time_apart(len(x))),
     "rsa_pearson": lambda x, y: compare(rdm(x), rdm(y), "pearson"),
     "cka": lambda x, y: linear_cka(x, y, debiased=False),
     "cka_debiased": linear_cka,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from alignment.agreement import intersubject_ceiling
 from alignment.rsa import rdm
 from alignment.signatures import METRICS
 from evaluation.quantities import Quantity
@@ -66,13 +66,14 @@ def series(y: list[torch.Tensor]) -> Series:
     return Series([[one[0]] for one in y], y, 0, index, index, torch.zeros_like(index))
 
 
-def test_the_ceiling_is_that_of_dissimilarities_over_people() -> None:
+def test_the_ceiling_is_rsatoolboxs() -> None:
+    """Of dissimilarities over people, in every piece by itself."""
+    rsatoolbox = pytest.importorskip("rsatoolbox")
     y = [noise(40, 12, seed=s).view(4, 10, 12) for s in range(3)]
-    expected = [intersubject_ceiling(rdm(one)) for one in y]
+    people = [rsatoolbox.rdm.RDMs(rdm(one).numpy()) for one in y]
+    expected = [rsatoolbox.inference.boot_noise_ceiling(one, method="corr") for one in people]
     found = ceiling(METRICS["rsa_pearson"], series(y))
-    assert found == pytest.approx(
-        tuple(sum(float(getattr(one, side)) for one in expected) / 3 for side in ("lower", "upper"))
-    )
+    assert found == pytest.approx(tuple(np.mean(expected, axis=0)))
 
 
 @pytest.mark.parametrize("name", ["rsa_spearman", "cka_debiased", "dcor"])

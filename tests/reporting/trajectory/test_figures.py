@@ -113,15 +113,6 @@ def test_the_plotly_figure_draws_every_headline(run: pd.DataFrame) -> None:
     assert "(simulated)" in figure.layout.annotations[-1].text
 
 
-def test_the_layer_map_puts_deep_layers_on_top_and_marks_the_best(run: pd.DataFrame) -> None:
-    figure = figures.layer_step_figure(run, "fmri/simulated", "r2")
-    heat, best = figure.data
-    assert heat.y == LAYERS
-    assert heat.z.shape == (len(LAYERS), len(STEPS))
-    assert best.y == tuple(LAYERS[row] for row in heat.z.argmax(axis=0))
-    assert "(simulated)" in figure.layout.title.text
-
-
 def test_the_report_needs_no_network_and_names_what_failed(
     run: pd.DataFrame, tmp_path: Path
 ) -> None:
@@ -202,7 +193,6 @@ def test_partial_scores_are_drawn_without_a_warning(
     failures = [{"encoder": "x", "error": "y", "step": None}]
     page = figures.write_report(scores, tmp_path, "part", 0.1, failures).read_text()
     figures.trajectory_figure(scores).to_json()
-    figures.layer_step_figure(scores, NH2015, "r2").to_json()
     figures.layer_step_png(scores, tmp_path / "layers.png")
     assert page.count("<section>") == len(scores[["benchmark", "metric"]].drop_duplicates())
 

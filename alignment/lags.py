@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.trf import Sums, centred, ridge_path
-from alignment.trf import delay as delay
-from alignment.trf import fit_trf as fit_trf
+from alignment.series.sums import Sums, centred, ridge_path
+from alignment.series.trf import delay as delay
+from alignment.series.trf import fit_trf as fit_trf
 
 EXACT = 1536
 """Most features whose principal components are computed exactly."""

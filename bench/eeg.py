@@ -23,7 +23,8 @@ from rich.table import Table
 from scipy.stats import rankdata
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from alignment.signatures import METRICS, excluded
+from alignment.series.metrics import METRICS
+from alignment.series.signatures import excluded
 from evaluation.time.pieces import Draws, Series
 from evaluation.time.surrogates import circular
 

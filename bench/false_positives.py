@@ -20,7 +20,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.nulls import phase_scramble, share_of_draws
-from alignment.signatures import METRICS, Metric, product
+from alignment.series.metrics import METRICS, Metric, product
 from evaluation.time.pieces import Draws, Series
 from evaluation.time.surrogates import circular, mismatched
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from sklearn.linear_model import RidgeCV
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from alignment.splits import random_halves
+from alignment.regression.splits import random_halves
 from bench.stopwatch import timed
 from evaluation.fmri.tuckute2023 import split_scores
 

@@ -22,7 +22,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from alignment.probe_grid import Budget, Member, Split
+from alignment.probes.grid import Budget, Member, Split
 
 logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 Batch = tuple[Tensor, Tensor]

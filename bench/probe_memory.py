@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from alignment.classifiers import knn_shares, ridge_decisions
+from alignment.probes.classifiers import knn_shares, ridge_decisions
 from bench.stopwatch import timed
 from datamodules.stimuli import StimulusSet
 from evaluation.cache import FeatureCache

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from alignment.mlp_probe import each_probe
-from alignment.probe_grid import Budget, Member, Split, grid
+from alignment.probes.grid import Budget, Member, Split, grid
+from alignment.probes.mlp import each_probe
 from bench.heareval import train_as_heareval
 from bench.stopwatch import timed
 from datamodules.stimuli import Provenance, StimulusSet

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from alignment.rsa import compare, rdm, zscore
-from alignment.signatures import METRICS, Metric, Similarity, of_function, similarity
+from alignment.series.metrics import METRICS, Metric, Similarity, of_function, similarity
 from evaluation.metrics import check_known
 
 IN_TIME = {"rsa_spearman", "rsa_partial", "mutual_knn"}
@@ -37,7 +37,7 @@ def rsa(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _signed(name: str, x: Tensor, y: Tensor) -> Tensor:
-    """A metric of alignment/signatures.py: x of shape (1, n, p) or (n, p), y of (…, n, q)."""
+    """A metric of two series: x of shape (1, n, p) or (n, p), y of (…, n, q)."""
     one, several = x.reshape(1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:])
     return similarity(name, one, several)[0].reshape(y.shape[:-2])
 
@@ -75,7 +75,7 @@ def of_stimuli(
 
 
 def of_series(benchmark: str, names: Iterable[str]) -> dict[str, Metric]:
-    """Every metric of two series: those of alignment/signatures.py and functions of one's own.
+    """Every metric of two series: those of alignment/series/metrics.py and of one's own.
 
     Raises
     ------

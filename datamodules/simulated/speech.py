@@ -31,7 +31,7 @@ def simulated_speech(
     (:func:`sentence_valence`) and s the strength ``prosody``, movements of the pitch are
     multiplied by 2^(s v) and -2 s v dB/octave are added to the spectral tilt. Negative sentences
     are then monotonous and bright: low in two of the three terms of
-    :func:`alignment.prosody.affect_proxies`' valence.
+    :func:`alignment.series.prosody.affect_proxies`' valence.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def simulated_speech(
 def sentence_valence(n_sentences: int, seed: int = 0) -> Tensor:
     """Planted valence of each sentence: 0 negative, 1 neutral, 2 positive, a third of each.
 
-    The same code as that of :func:`alignment.prosody.terciles`; the order is random.
+    The same code as that of :func:`alignment.series.prosody.terciles`; the order is random.
 
     Returns
     -------

@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from alignment.event_frames import event_table, median_filtered, odd_width, sounding
-from alignment.frame_ridge import Sums, fit_detector, sums_of, total
 from alignment.inference import mean_interval
-from alignment.probe_metrics import Event, matched_f1, segment_error_rate
+from alignment.probes.event_frames import event_table, median_filtered, odd_width, sounding
+from alignment.probes.frame_ridge import Sums, fit_detector, sums_of, total
+from alignment.probes.metrics import Event, matched_f1, segment_error_rate
 from alignment.ridge import penalties
 from datamodules.tasks.events import EventTask
 from datamodules.tasks.task import Split

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from alignment.probe_intervals import accuracy_replicates, precision_replicates
-from alignment.probe_metrics import d_prime, macro_auc, mean_average_precision
+from alignment.probes.intervals import accuracy_replicates, precision_replicates
+from alignment.probes.metrics import d_prime, macro_auc, mean_average_precision
 from datamodules.tasks.task import Task
 
 HITS = ("accuracy", "pitch_accuracy", "chroma_accuracy")

@@ -9,14 +9,14 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from alignment.classifiers import knn_shares, ridge_decisions, standardise
-from alignment.logistic import logistic_regression
-from alignment.mlp_probe import precision_of_logits, search_grid
-from alignment.probe_grid import STOCK_HEAR, Budget, Setting, grid
-from alignment.probe_grid import Split as Rows
-from alignment.probe_metrics import mean_average_precision
+from alignment.probes.classifiers import knn_shares, ridge_decisions, standardise
+from alignment.probes.grid import STOCK_HEAR, Budget, Setting, grid
+from alignment.probes.grid import Split as Rows
+from alignment.probes.logistic import logistic_regression
+from alignment.probes.metrics import mean_average_precision
+from alignment.probes.mlp import precision_of_logits, search_grid
+from alignment.probes.widths import equal_widths
 from alignment.ridge import penalties
-from alignment.widths import equal_widths
 from datamodules.tasks.folds import stratified_folds
 from datamodules.tasks.task import Split, Task
 
@@ -126,7 +126,7 @@ class Perceptron:
     """Multi-layer perceptrons, of which validation clips choose setting and end of training.
 
     Settings are compared on the first split, and the best is trained on all, as in
-    arXiv 2511.16849; the grid is trained as one model (alignment/mlp_probe.py).
+    arXiv 2511.16849; the grid is trained as one model (alignment/probes/mlp.py).
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from alignment.banded_ridge import banded_ridge
+from alignment.regression.banded_ridge import banded_ridge
 from alignment.ridge import penalties
 from alignment.selection import group_medians
 from datamodules.stimuli import ResponseSet
@@ -22,7 +22,7 @@ class LayerContributions:
     ``metric=r2``: a layer alone, and in rows of layer ``selected`` all layers together, each with
     a weight of its own that training chose. ``metric=r2_added``: r² of all layers less that of all
     but this one; small where other layers hold the same. ``metric=r2_share``: its part of the r²
-    of all layers; the parts sum to it (alignment/banded_ridge.py).
+    of all layers; the parts sum to it (alignment/regression/banded_ridge.py).
     What a row stands for: evaluation/summaries.py.
 
     Parameters

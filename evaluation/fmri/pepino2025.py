@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.inner_folds import ALPHAS, nested_ridge
 from alignment.nulls import shuffled_rows
+from alignment.regression.inner_folds import ALPHAS, nested_ridge
 from alignment.selection import group_medians
 from datamodules.stimuli import ResponseSet
 from evaluation.contrast import regression_difference
@@ -26,7 +26,7 @@ class Pepino2025:
     ``metric=r2``: predictions of all folds are put together, and their positive correlation with
     the responses (mean over scans) is squared; not corrected for noise. Rows of a layer may use
     that layer alone; rows of layer ``selected`` any of them, chosen for every target and outer
-    fold together with the penalty (alignment/inner_folds.py).
+    fold together with the penalty (alignment/regression/inner_folds.py).
     What a row stands for: evaluation/summaries.py.
 
     Parameters

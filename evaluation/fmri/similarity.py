@@ -10,9 +10,9 @@ from torch import Tensor
 
 from alignment.inference import bootstrap_ci
 from alignment.nulls import NullTest, shuffled_pairs, shuffles
+from alignment.regression.splits import random_halves
 from alignment.rsa import compare, rdm, zscore
 from alignment.rsa_blocks import heldout_rdms
-from alignment.splits import random_halves
 from datamodules.stimuli import ResponseSet
 from evaluation.contrast import similarity_difference
 from evaluation.features import Features, Pooling

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from alignment.inference import positive_r2
+from alignment.regression.split_ridge import SplitRidge, gram, scan_predictions
+from alignment.regression.splits import Splits, random_halves
 from alignment.reliability import RESPONSE_FLOOR, noise_corrected_r2, reliability
 from alignment.ridge import penalties
 from alignment.selection import depth, group_medians, heldout_best_layer
-from alignment.split_ridge import SplitRidge, gram, scan_predictions
-from alignment.splits import Splits, random_halves
 from datamodules.stimuli import ResponseSet
 from evaluation.features import Features, Pooling
 from evaluation.quantities import Quantity

@@ -29,8 +29,8 @@ class AttentionDecoder:
     """Reconstruct the attended envelope from EEG; does it resemble that talker more?
 
     EEG and envelopes are band-passed without delay, resampled and z-scored in each trial. A ridge
-    decoder reads the EEG that follows the envelope (O'Sullivan et al. 2015, Cereb Cortex 25:1697;
-    alignment/trf.py). Trials are left out one at a time, the penalty is chosen on the others.
+    decoder reads the EEG that follows the envelope (O'Sullivan et al. 2015, Cereb Cortex 25:1697).
+    Trials are left out one at a time, the penalty is chosen on the others.
 
     ``metric=r``, one row a talker (``target``, and ``layer`` too): correlation of the
     reconstruction with the talker's envelope, mean over trials. ``metric=r_difference``: attended

@@ -13,7 +13,7 @@ from alignment.difference import two_sided_p
 from alignment.inference import percentile_interval
 from alignment.kernels import unit
 from alignment.peaks import peak_depth, peak_draws
-from alignment.signatures import Metric
+from alignment.series.metrics import Metric
 from evaluation.metrics import Family, facts
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score

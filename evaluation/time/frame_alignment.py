@@ -36,7 +36,7 @@ class FrameAlignment:
     Frames are averaged to the rate of the response; features and every subject's channels are
     reduced to principal components that are fitted on the sentences of other folds.
 
-    ``metric=NAME`` (alignment/signatures.py): frames at t with the response at t; mean over
+    ``metric=NAME`` (alignment/series/metrics.py): frames at t with the response at t; mean over
     sentences, then over subjects. Rows of layer ``selected``: the layer that lies highest above
     its surrogates on the sentences of the other folds. p of layers is adjusted for layers and
     metrics (Benjamini-Hochberg), p of ``selected`` needs no adjustment.

@@ -15,14 +15,10 @@ from alignment.inference import bootstrap_ci, percentile_interval, unit_counts
 from alignment.mediation import mediated_share
 from alignment.neighbours import allowed_pairs, neighbour_graph
 from alignment.nulls import share_of_draws, sign_flips
-from alignment.prosody import (
-    affect_proxies,
-    match_duration,
-    prosody_frames,
-    sentence_prosody,
-    terciles,
-)
-from alignment.signatures import METRICS, NEIGHBOURS
+from alignment.series.metrics import METRICS
+from alignment.series.prosody import affect_proxies, match_duration, sentence_prosody, terciles
+from alignment.series.prosody_frames import prosody_frames
+from alignment.series.signatures import NEIGHBOURS
 from datamodules.stimuli import StimulusSet
 from evaluation.features import Features
 from evaluation.quantities import Quantity

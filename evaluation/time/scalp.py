@@ -10,7 +10,7 @@ from torch import Tensor
 
 from alignment.clusters import cluster_test
 from alignment.inference import bootstrap_ci
-from alignment.signatures import Metric, product
+from alignment.series.metrics import Metric, product
 from datamodules.sentences import SentenceResponses
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
-from alignment.signatures import METRICS
+from alignment.series.metrics import METRICS
 from datamodules.sentences import SentenceResponses
 from evaluation.similarities import short
 from evaluation.time.pieces import Draws

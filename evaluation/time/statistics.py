@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from alignment.nulls import share_of_draws
-from alignment.signatures import Metric, flat
+from alignment.series.metrics import Metric, flat
 from evaluation.time.pieces import Draws, Series
 
 Memory = dict[tuple[object, ...], Tensor]

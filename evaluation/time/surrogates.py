@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from alignment.nulls import draw_shifts
-from alignment.signatures import Metric, flat, product, shift_products
+from alignment.series.metrics import Metric, flat, product, shift_products
 from evaluation.time.pieces import Draws, Series, Span
 from evaluation.time.statistics import AgainstSurrogates, Brains, Collector, Memory, heard
 
@@ -69,7 +69,7 @@ def circular(
 
     Valid for stationary series that are much longer than their memory: the seam, and trends over
     a sentence, are in the surrogates alone (docs/eeg.md has the false positives). All shifts of
-    a sentence come from one product (alignment/signatures.py).
+    a sentence come from one product (alignment/series/metrics.py).
     """
     collect = Collector(series, draws, len(lags), len(series.x[0]))
     for i, layers in enumerate(series.x):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.signatures import Metric, product
+from alignment.series.metrics import Metric, product
 from datamodules.sentences import Words
 from evaluation.quantities import Quantity
 from evaluation.rows import Score

@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from alignment.probe_grid import Budget, Member, Split
-from alignment.probe_training import ValidationScore, stream
+from alignment.probes.grid import Budget, Member, Split
+from alignment.probes.training import ValidationScore, stream
 
 
 class Dropout(nn.Module):

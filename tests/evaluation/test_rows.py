@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from alignment.signatures import METRICS as SIMILARITIES
+from alignment.series.metrics import METRICS as SIMILARITIES
 from evaluation.downstream.probes import NAMED
 from evaluation.metrics import METRICS, check_known, facts
 from evaluation.quantities import WORDS, Kind, Quantity, parse_name

@@ -13,7 +13,7 @@ from torch import Tensor
 from alignment.cka import linear_cka
 from alignment.procrustes import angular_distance
 from alignment.rsa import zscore
-from alignment.signatures import METRICS, shift_products
+from alignment.series.metrics import METRICS, shift_products
 from datamodules.simulated.brain import simulated_brain
 from datamodules.stimuli import TimedResponseSet
 from evaluation.features import Features

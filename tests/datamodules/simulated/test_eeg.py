@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from alignment.prosody import affect_proxies, sentence_prosody, terciles
+from alignment.series.prosody import affect_proxies, sentence_prosody, terciles
 from datamodules.sentences import SentenceResponses, contiguous_folds
 from datamodules.simulated.eeg import electrodes, respond, simulated_eeg, topography
 from datamodules.simulated.speech import sentence_valence, simulated_speech

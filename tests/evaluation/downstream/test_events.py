@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from alignment.event_frames import sounding
+from alignment.probes.event_frames import sounding
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.tasks.events import Event, EventTask
 from datamodules.tasks.hear import write_hear_task

@@ -10,9 +10,9 @@ from scipy import stats
 from sklearn.metrics import average_precision_score
 from torch import Tensor
 
-from alignment.classifiers import ridge_decisions
-from alignment.probe_grid import Budget
-from alignment.probe_intervals import precision_replicates
+from alignment.probes.classifiers import ridge_decisions
+from alignment.probes.grid import Budget
+from alignment.probes.intervals import precision_replicates
 from datamodules.stimuli import Provenance
 from datamodules.tasks.task import Task
 from evaluation.benchmark import Extensible, Probing

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from alignment.rsa import rdm
-from alignment.signatures import METRICS
+from alignment.series.metrics import METRICS
 from evaluation.quantities import Quantity
 from evaluation.time.depth import ceiling, depth_rows
 from evaluation.time.pieces import Series

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from alignment.signatures import METRICS, similarity
+from alignment.series.metrics import METRICS, similarity
 from bench.false_positives import rate, series_of_noise
 from evaluation.time.pieces import Draws, Series
 from evaluation.time.statistics import AgainstSurrogates

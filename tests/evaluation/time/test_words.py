@@ -10,7 +10,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from alignment.signatures import METRICS
+from alignment.series.metrics import METRICS
 from datamodules.sentences import Words
 from evaluation.rows import Score
 from evaluation.time.frame_alignment import FrameAlignment

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from alignment.prosody import (
+from alignment.series.prosody import (
     SentenceProsody,
     affect_proxies,
     match_duration,
-    pitch,
-    prosody_frames,
     sentence_prosody,
     terciles,
 )
+from alignment.series.prosody_frames import pitch, prosody_frames
 from datamodules.simulated.synthesis.formants import render
 from datamodules.simulated.synthesis.sound import coloured_noise, seeded
 from datamodules.simulated.synthesis.speech import speech

@@ -58,7 +58,7 @@ def partial_shifts(
     Parameters
     ----------
     given : sequence of tensors of shape (n, n)
-        Such as :func:`alignment.signatures.ranked_pairs` gives them.
+        Such as :func:`alignment.series.signatures.ranked_pairs` gives them.
     """
     z = torch.stack([*given])
     inverse = torch.linalg.inv(z.flatten(1) @ z.flatten(1).T)

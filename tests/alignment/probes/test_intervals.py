@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from alignment.inference import unit_counts
-from alignment.probe_intervals import accuracy_replicates, precision_replicates
+from alignment.probes.intervals import accuracy_replicates, precision_replicates
 
 
 def test_replicates_of_accuracy_are_means_over_drawn_rows() -> None:

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from alignment.frame_ridge import fit_detector, sums_of, total
+from alignment.probes.frame_ridge import fit_detector, sums_of, total
 
 ALPHAS = torch.logspace(-1, 4, 6, dtype=torch.float64)
 

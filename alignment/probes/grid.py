@@ -9,7 +9,7 @@ from itertools import product
 from jaxtyping import Int
 from torch import Tensor
 
-from alignment.probe_stack import Init
+from alignment.probes.stack import Init
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from alignment.banded_ridge import banded_ridge, candidate_weights
 from alignment.inference import positive_r2
+from alignment.regression.banded_ridge import banded_ridge, candidate_weights
 from alignment.ridge import crossvalidated_prediction
 from tests.alignment.test_inference import noise
 

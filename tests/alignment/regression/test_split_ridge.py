@@ -9,9 +9,9 @@ from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
 from alignment.inference import positive_r2
+from alignment.regression.split_ridge import SplitRidge, gram, scan_predictions
+from alignment.regression.splits import Splits, random_halves
 from alignment.ridge import loo_ridge
-from alignment.split_ridge import SplitRidge, gram, scan_predictions
-from alignment.splits import Splits, random_halves
 
 ALPHAS = torch.logspace(-5, 5, 21, dtype=torch.float64)
 

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from alignment.probe_grid import Budget, Member, Split
-from alignment.probe_stack import Init, Parameters, Stack, draw_network, forward, loss, mixed
+from alignment.probes.grid import Budget, Member, Split
+from alignment.probes.stack import Init, Parameters, Stack, draw_network, forward, loss, mixed
 
 ValidationScore = Callable[[Tensor, Tensor], Tensor]
 """(members, classes, rows) logits and (members, rows) or (members, classes, rows) targets give
@@ -28,7 +28,7 @@ class Probe:
     ----------
     member : Member
     parameters : dict of tensors
-        Weights of the network (`alignment.probe_stack.draw_network`); ``mix`` holds v.
+        Weights of the network (`alignment.probes.stack.draw_network`); ``mix`` holds v.
     centre, scale : tensors of shape (layers, 1, dim)
         ``(x - centre) * scale`` enters the network.
     valid : float

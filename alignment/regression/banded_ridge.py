@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.split_ridge import SplitRidge, gram
+from alignment.regression.split_ridge import SplitRidge, gram
 
 
 @dataclass(frozen=True)

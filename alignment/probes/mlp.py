@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.probe_grid import Budget, Member, Setting, Split, grid
-from alignment.probe_metrics import average_precision
-from alignment.probe_training import Fit, Probe, ValidationScore
+from alignment.probes.grid import Budget, Member, Setting, Split, grid
+from alignment.probes.metrics import average_precision
+from alignment.probes.training import Fit, Probe, ValidationScore
 
 Targets = Int[Tensor, " rows"] | Float[Tensor, "rows classes"]
 

@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from alignment.classifiers import (
+from alignment.probes.classifiers import (
     knn,
     knn_shares,
     ridge_decisions,
@@ -156,7 +156,7 @@ def test_pieces_of_test_rows_give_what_all_of_them_give(
     table = torch.nn.functional.one_hot(labels, CLASSES).bool()
     kept = x.clone(), x_test.clone()
     whole = knn(x, labels, x_test, CLASSES), knn_shares(x, table, x_test)
-    monkeypatch.setattr("alignment.classifiers.PIECE", numbers)
+    monkeypatch.setattr("alignment.probes.classifiers.PIECE", numbers)
     pieces = knn(x, labels, x_test, CLASSES), knn_shares(x, table, x_test)
     assert torch.equal(pieces[0], whole[0])
     torch.testing.assert_close(pieces[1], whole[1], rtol=1e-10, atol=1e-10)

@@ -10,8 +10,9 @@ from alignment.cka import linear_cka, rbf_cka
 from alignment.dependence import distance_correlation, gaussian_mi, rv2
 from alignment.procrustes import angular_distance
 from alignment.rsa import compare, pearson, ranks, rdm
-from alignment.shifts import matrix_shifts, partial_shifts
-from alignment.signatures import METRICS, excluded, ranked_pairs, shift_products, similarity
+from alignment.series.metrics import METRICS, shift_products, similarity
+from alignment.series.shifts import matrix_shifts, partial_shifts
+from alignment.series.signatures import excluded, ranked_pairs
 from tests.alignment.test_inference import noise
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from alignment.mlp_probe import (
+from alignment.probes.grid import Budget, Member, Setting, Split, grid
+from alignment.probes.mlp import (
     accuracy_of_logits,
     fit_probes,
     precision_of_logits,
     search_grid,
 )
-from alignment.probe_grid import Budget, Member, Setting, Split, grid
-from alignment.probe_training import Probe
+from alignment.probes.training import Probe
 from tests.alignment.plain_probe import train_plainly
 
 CLASSES, LAYERS, DIM = 4, 3, 12

@@ -8,7 +8,7 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from alignment.inner_folds import LEAST_GAIN, nested_ridge
+from alignment.regression.inner_folds import LEAST_GAIN, nested_ridge
 
 GRID = (5.0, 10.0, 20.0)
 

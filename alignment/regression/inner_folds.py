@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.split_ridge import SplitRidge, gram
+from alignment.regression.split_ridge import SplitRidge, gram
 
 ALPHAS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0)
 LOWEST, HIGHEST = 1e-49, 1e50

@@ -10,7 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from alignment.probe_metrics import (
+from alignment.probes.metrics import (
     accuracy,
     average_precision,
     chroma_accuracy,

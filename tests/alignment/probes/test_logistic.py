@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from alignment.logistic import logistic_regression
+from alignment.probes.logistic import logistic_regression
 
 
 def problem(seed: int = 0, n: int = 150, p: int = 20, classes: int = 4):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
-from alignment.widths import equal_widths
+from alignment.probes.widths import equal_widths
 
 
 def layers(*widths: int) -> list[torch.Tensor]:

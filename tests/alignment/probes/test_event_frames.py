@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from alignment.event_frames import event_table, median_filtered, odd_width, sounding
+from alignment.probes.event_frames import event_table, median_filtered, odd_width, sounding
 
 DOG, CAT = 0, 1
 

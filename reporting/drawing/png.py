@@ -55,7 +55,7 @@ def write_png(content: Mapping[str, Any], path: Path) -> None:
         _legend(figure, places.values())
     # Asked for "tight", savefig would draw everything once more.
     box = figure.get_tightbbox().padded(0.12)
-    figure.savefig(path, bbox_inches=box, facecolor="white")
+    figure.savefig(path, format="png", bbox_inches=box, facecolor="white")
 
 
 def _legend(figure: Figure, places: Iterable[Place]) -> None:

@@ -1,4 +1,4 @@
-"""Trajectories and layer maps drawn by plotly (browser, logger) and matplotlib (PNG); the report.
+"""Trajectories and layer maps, drawn once for browser, logger and PNG; the report.
 
 Everything is made from score rows alone (:func:`reporting.tables.score_table`).
 """
@@ -13,16 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 import plotly.graph_objects as go
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 
 from evaluation.metrics import LOWER_IS_BETTER
+from reporting.drawing.plain import plain_figure
+from reporting.drawing.png import write_png
 from reporting.trajectory.page import NOTHING, embed, failure_list, page, summary_table
 from reporting.trajectory.panels import (
-    GREY,
     INK,
-    LABEL_ROOM,
     PALE,
     Panel,
     StepAxis,
@@ -35,8 +33,6 @@ from reporting.trajectory.panels import (
 COLOUR_MAP = "cividis"
 TITLE_ROOM = 42
 """Letters in a line of a panel's title."""
-Dash = str | tuple[int, tuple[int, int]]
-DASHES: dict[str, Dash] = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1, 2)), "dashdot": "-."}
 
 
 def trajectory_figure(
@@ -67,7 +63,9 @@ def _panel_grid(shown: list[Panel], axis: StepAxis, columns: int = 2) -> go.Figu
     columns = min(columns, len(shown)) or 1
     rows = -(-len(shown) // columns) or 1
     titles = [panel.title for panel in shown] or [NOTHING]
-    spacing = {"horizontal_spacing": 0.09, "vertical_spacing": min(0.3, 95 / (340 * rows))}
+    titles = _folded(titles)
+    room = 120 if any("<br>" in title for title in titles) else 95  # pixels between panels
+    spacing = {"horizontal_spacing": 0.09, "vertical_spacing": min(0.3, room / (340 * rows))}
     figure = make_subplots(rows, columns, subplot_titles=titles, **spacing)
     places = [{"row": 1 + i // columns, "col": 1 + i % columns} for i in range(len(shown))]
     for panel, place in zip(shown, places, strict=True):
@@ -132,69 +130,48 @@ def _draw_panel(figure: go.Figure, panel: Panel, axis: StepAxis, place: dict[str
     figure.update_yaxes(range=panel.limits(), nticks=6, **lines, **place)
 
 
-def _write_png(shown: list[Panel], axis: StepAxis, path: Path) -> None:
-    figure, places = _canvas(len(shown))
-    width, height = figure.get_size_inches()
-    figure.subplots_adjust(0.6 / width, 0.7 / height, 1 - 0.1 / width, 1 - 0.35 / height, 0.2, 0.5)
-    for place, panel in zip(places, shown, strict=True):
-        _plot_panel(place, panel, axis)
-    whole = figure.get_tightbbox().padded(0.1)
-    _replace(path, lambda file: figure.savefig(file, format="png", dpi=150, bbox_inches=whole))
-
-
-def _canvas(count: int) -> tuple[Figure, list[Axes]]:
-    columns = min(count, 2 if count in (2, 4) else 3) or 1
-    rows = -(-count // columns) or 1
-    figure = Figure(figsize=(4.4 * columns, 3.2 * rows), facecolor="white")
-    if count == 0:
-        figure.text(0.5, 0.5, NOTHING, ha="center", color=GREY)
-    return figure, [figure.add_subplot(rows, columns, 1 + index) for index in range(count)]
-
-
-def _plot_panel(place: Axes, panel: Panel, axis: StepAxis) -> None:
-    for line in panel.lines:
-        x = [axis.position(step) for step in line.steps]
-        (drawn,) = place.plot(x, line.values, color=line.colour, linewidth=line.width)
-        drawn.set(linestyle=DASHES[line.dash])
-        if line.notes:
-            drawn.set(marker="o", markersize=2 + line.width)
-        if line.band:
-            place.fill_between(x, *line.band, color=INK, alpha=0.14, linewidth=0)
-    edge = 1.03 * axis.position(axis.last)
-    for height, name, colour in panel.labels():
-        place.text(edge, height, name, color=colour, va="center", fontsize=9, parse_math=False)
-    title = textwrap.fill(panel.title, TITLE_ROOM)
-    place.set_title(title, fontsize=10.5, loc="left", color=INK, parse_math=False)
-    place.set(xlim=axis.span, ylim=panel.limits())
-    place.set_xlabel(axis.title, x=0.5 / LABEL_ROOM)
-    place.set_xticks(*axis.ticks())
-    place.tick_params(labelsize=9, color=PALE)
-    place.spines[["top", "right"]].set_visible(False)
-    place.spines["bottom"].set_bounds(0, axis.position(axis.last))
-
-
 def _layer_map(table: pd.DataFrame, metric: str) -> go.Figure:
-    figure = go.Figure(layout=_plain(120 + 24 * max(len(table), 4)))
-    if table.empty:
-        return figure.add_annotation(text=NOTHING, showarrow=False)
+    figure = make_subplots(1, 1)
+    _draw_layers(figure, table, metric, {"row": 1, "col": 1})
+    return figure.update_layout(**_plain(120 + 24 * max(len(table), 4)))
+
+
+def _draw_layers(
+    figure: go.Figure, table: pd.DataFrame, metric: str, place: dict[str, int]
+) -> None:
     steps, layers = [str(step) for step in table.columns], table.index.tolist()
-    title = {"text": metric, "side": "right"}
+    axes = next(figure.select_xaxes(**place)), next(figure.select_yaxes(**place))
+    (_, right), (low, high) = (axis.domain or (0, 1) for axis in axes)
     figure.add_heatmap(
         x=steps,
         y=layers,
         z=table.to_numpy(),
         colorscale=COLOUR_MAP,
-        colorbar={"thickness": 12, "outlinewidth": 0, "nticks": 5, "title": title},
+        colorbar={
+            "thickness": 12,
+            "outlinewidth": 0,
+            "nticks": 5,
+            "title": {"text": metric, "side": "right"},
+            "x": right + 0.01,
+            "y": (low + high) / 2,
+            "len": high - low,
+        },
         hovertemplate="step %{x}, %{y}: %{z:.3f}<extra></extra>",
+        **place,
     )
     dot = {"size": 8, "color": "white", "line": {"width": 1.5, "color": INK}}
     best = {"x": steps, "y": _best_layers(table, metric)}
-    figure.add_scatter(**best, mode="markers", marker=dot, hoverinfo="skip")
-    axis = {"type": "category", "automargin": True, "ticks": ""}
+    figure.add_scatter(**best, mode="markers", marker=dot, hoverinfo="skip", **place)
+    axis = {"type": "category", "automargin": True, "ticks": "", **place}
     few = _few(steps)
     ticks = {"tickvals": few, "ticktext": [step_text(int(step)) for step in few]}
     figure.update_xaxes(title={"text": "training step", "standoff": 6}, **ticks, **axis)
-    return figure.update_yaxes(**axis)
+    figure.update_yaxes(**axis)
+
+
+def _folded(titles: list[str]) -> list[str]:
+    """Titles in lines short enough for a panel."""
+    return ["<br>".join(textwrap.wrap(title, TITLE_ROOM)) or title for title in titles]
 
 
 def _few(steps: list[str]) -> list[str]:
@@ -206,27 +183,30 @@ def _best_layers(table: pd.DataFrame, metric: str) -> list[str]:
     return (table.idxmin() if metric in LOWER_IS_BETTER else table.idxmax()).tolist()
 
 
-def layer_step_png(scores: pd.DataFrame, path: Path) -> None:
+def layer_step_figure(scores: pd.DataFrame, columns: int = 2) -> go.Figure:
     """Layers by steps, the best layer of each step marked, for every benchmark and metric."""
     tables = layer_maps(scores)
     simulated = scores.groupby(["benchmark", "metric"])["simulated"].any()
-    figure, places = _canvas(len(tables))
-    figure.set_layout_engine("constrained")
-    for place, (pair, table) in zip(places, tables.items(), strict=True):
-        image = place.imshow(table, cmap=COLOUR_MAP, origin="lower", aspect="auto")
-        figure.colorbar(image, ax=place, pad=0.02).outline.set_visible(False)
-        rows = [table.index.get_loc(layer) for layer in _best_layers(table, pair[1])]
-        place.scatter(range(len(rows)), rows, s=24, facecolors="white", edgecolors=INK)
-        title = panel_title(*pair, bool(simulated[pair]))
-        place.set_title(title, fontsize=10.5, loc="left", parse_math=False)
-        few = _few([str(step) for step in table.columns])
-        where = [table.columns.get_loc(int(step)) for step in few]
-        place.set_xticks(where, [step_text(int(step)) for step in few])
-        place.set_yticks(range(len(table)), table.index)
-        place.tick_params(labelsize=9, length=0)
-        place.set_xlabel("training step")
-        place.spines[:].set_visible(False)
-    _replace(path, lambda temporary: figure.savefig(temporary, format="png", dpi=150))
+    columns = min(columns, len(tables)) or 1
+    rows = -(-len(tables) // columns) or 1
+    titles = [panel_title(*pair, bool(simulated[pair])) for pair in tables] or [NOTHING]
+    spacing = {"horizontal_spacing": 0.3 / columns, "vertical_spacing": 0.28 / rows}
+    figure = make_subplots(rows, columns, subplot_titles=_folded(titles), **spacing)
+    for number, (pair, table) in enumerate(tables.items()):
+        place = {"row": 1 + number // columns, "col": 1 + number % columns}
+        _draw_layers(figure, table, pair[1], place)
+    most = max((len(table) for table in tables.values()), default=4)
+    figure.update_layout(**_plain(rows * (130 + 22 * max(most, 8))))
+    return figure.update_annotations(font={"size": 14, "color": INK})
+
+
+def layer_step_png(scores: pd.DataFrame, path: Path) -> None:
+    """:func:`layer_step_figure` as a PNG."""
+    _write_png(layer_step_figure(scores), path)
+
+
+def _write_png(figure: go.Figure, path: Path) -> None:
+    _replace(path, lambda temporary: write_png(plain_figure(figure), temporary))
 
 
 def write_report(
@@ -260,7 +240,7 @@ def write_report(
     folder.mkdir(parents=True, exist_ok=True)
     shown, maps = panels(scores, baselines), layer_maps(scores)
     axis = StepAxis.of(scores, hours_per_step)
-    _write_png(shown, axis, folder / "trajectory.png")
+    _write_png(_panel_grid(shown, axis), folder / "trajectory.png")
     sections = []
     for panel in shown:
         drawn = embed(_panel_grid([panel], axis), f"{panel.title} over training")

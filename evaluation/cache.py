@@ -22,9 +22,10 @@ from rich.progress import Progress
 from torch import Tensor
 
 from datamodules.stimuli import StimulusSet
-from evaluation.features import extract, gather_objects, is_first_rank
+from evaluation.features import extract
 from evaluation.identity import identity
 from evaluation.pooling import FRAMES, Features, Pooling, in_memory
+from evaluation.processes import gather_objects, is_first_rank
 from models.encoder import Encoder, StoredFeatures
 
 log = logging.getLogger(__name__)

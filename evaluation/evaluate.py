@@ -24,7 +24,8 @@ from torch import nn
 from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Benchmark
 from evaluation.cache import Extract, FeatureCache
-from evaluation.features import Features, counted, extract, gather_objects, rank_and_world
+from evaluation.features import Features, counted, extract
+from evaluation.processes import gather_objects, rank_and_world
 from evaluation.rows import Failure, Score
 from models.encoder import Encoder, StoredFeatures
 

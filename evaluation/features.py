@@ -6,11 +6,10 @@ import math
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
 
 import torch
 from rich.progress import Progress
-from torch import Tensor, distributed
+from torch import Tensor
 
 from datamodules.stimuli import StimulusSet
 from evaluation.memory import Halving
@@ -24,9 +23,8 @@ from evaluation.pooling import (
     in_memory,
     pool,
 )
+from evaluation.processes import gather_objects, rank_and_world
 from models.encoder import Encoder, Frames, StoredFeatures
-
-T = TypeVar("T")
 
 
 def extract(
@@ -165,28 +163,6 @@ def counted(progress: Progress | None, what: str, total: int) -> Iterator[Callab
         yield lambda amount=1: progress.advance(task, amount)
     finally:
         progress.remove_task(task)
-
-
-def gather_objects(value: T) -> list[T]:
-    """The value of every rank, in rank order."""
-    _, world = rank_and_world()
-    if world == 1:
-        return [value]
-    everything: list[T | None] = [None] * world
-    distributed.all_gather_object(everything, value)
-    return everything  # type: ignore[return-value]
-
-
-def is_first_rank() -> bool:
-    """Whether this is the only process, or the first of several."""
-    return rank_and_world()[0] == 0
-
-
-def rank_and_world() -> tuple[int, int]:
-    """Number of this process, and how many there are."""
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
 
 
 def _batches(lengths: Sequence[int], samples: float) -> Iterator[list[int]]:

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from commands.folders import CONF
-from models.external.huggingface import hub
+from models.external.huggingface import places
 from models.external.huggingface.model import HuggingFace, load_huggingface
 from tests.models.test_huggingface import clips
 
@@ -40,13 +40,13 @@ def test_a_hub_whose_name_is_not_known_is_not_asked(monkeypatch: pytest.MonkeyPa
     def unknown(*where: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr("models.external.huggingface.hub.getproxies", dict)
+    monkeypatch.setattr("models.external.huggingface.places.getproxies", dict)
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    assert hub._place("facebook/none", None, False)["local_files_only"]
+    assert places.place("facebook/none", None, False)["local_files_only"]
     monkeypatch.setattr(
-        "models.external.huggingface.hub.getproxies", lambda: {"https": "elsewhere"}
+        "models.external.huggingface.places.getproxies", lambda: {"https": "elsewhere"}
     )
-    assert not hub._place("facebook/none", None, False)["local_files_only"]
+    assert not places.place("facebook/none", None, False)["local_files_only"]
 
 
 def test_a_path_that_is_none(tmp_path: Path, saved: Callable[[str], Path]) -> None:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-import re
-import socket
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import torch
 from torch import nn
 
 from models.checkpoint import refused_call
+from models.external.huggingface.places import explained, load_transformers, place
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +69,7 @@ def load(
     ValueError
         If a file is damaged or would execute code, or weights do not belong to the model.
     """
-    transformers = _transformers()
+    transformers = load_transformers()
     if device_map is not None and importlib.util.find_spec("accelerate") is None:
         raise ModuleNotFoundError(
             f"device_map={device_map} needs the package accelerate: pip install accelerate, or "
@@ -80,7 +77,7 @@ def load(
         )
     if not isinstance(getattr(torch, dtype, None), torch.dtype):
         raise ValueError(f"dtype={dtype}: expected float32, bfloat16 or float16")
-    where = _place(path, revision, trust_remote_code)
+    where = place(path, revision, trust_remote_code)
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()  # what matters is reported here
     try:
@@ -89,7 +86,7 @@ def load(
         model = _weights(chosen, path, where, dtype, device_map)
         extractor = _extractor(transformers, path, where)
     except (OSError, ValueError, ImportError) as error:
-        raise _explained(error, path) from error
+        raise explained(error, path) from error
     rate = getattr(extractor, "sampling_rate", None) or sample_rate
     if rate is None:
         raise ValueError(f"{path} has no feature extractor: give encoder.sample_rate in Hz")
@@ -121,8 +118,8 @@ def load_tokeniser(path: str, revision: str | None, text: str) -> list[int]:
     """
     mend = "give the prompt as token ids, encoder.prompt=[…]"
     try:
-        tokeniser = _transformers().AutoTokenizer.from_pretrained(
-            path, **_place(path, revision, False)
+        tokeniser = load_transformers().AutoTokenizer.from_pretrained(
+            path, **place(path, revision, False)
         )
         found = list(tokeniser(text, add_special_tokens=False)["input_ids"])
         back = tokeniser.decode(found)
@@ -132,55 +129,6 @@ def load_tokeniser(path: str, revision: str | None, text: str) -> list[int]:
     if "".join(back.split()) != "".join(text.split()):  # one is made up where there are no files
         raise ValueError(f"the tokeniser of {path} makes {back!r} of the prompt {text!r}: {mend}")
     return found
-
-
-def _transformers() -> ModuleType:
-    try:
-        return importlib.import_module("transformers")
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "this encoder needs the package transformers: pip install transformers==5.23.0"
-        ) from error
-
-
-def _place(path: str, revision: str | None, trust_remote_code: bool) -> dict[str, Any]:
-    folder = Path(path)
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        inside = [*folder.glob("*/config.json"), *folder.glob("snapshots/*/config.json")]
-        near = f": did you mean encoder.path={inside[0].parent}?" if inside else ""
-        raise FileNotFoundError(
-            f"{path} has no config.json, expected a folder that save_pretrained made{near}"
-        )
-    if not folder.is_dir():
-        if folder.exists():
-            raise ValueError(
-                f"{path} is a file: give the folder that save_pretrained made, with config.json "
-                "in it, or for a checkpoint of train.py encoder=checkpoint"
-            )
-        if folder.is_absolute() or path.startswith((".", "~")) or path.count("/") != 1:
-            raise FileNotFoundError(f"no folder at {path}: check encoder.path")
-        if trust_remote_code and not revision:
-            raise ValueError(
-                f"trust_remote_code would run whatever code {path} has today: give "
-                "encoder.revision=COMMIT of code that you have read"
-            )
-    return {
-        "revision": revision or "main",
-        "trust_remote_code": trust_remote_code,
-        "local_files_only": not folder.is_dir() and _out_of_reach(),
-    }
-
-
-def _out_of_reach() -> bool:
-    """Whether the hub's name is not known here: asking it would be tried for half a minute."""
-    hub = importlib.import_module("huggingface_hub.constants").ENDPOINT
-    if getproxies():
-        return False
-    try:
-        socket.getaddrinfo(urlsplit(hub).hostname, None)
-    except OSError:
-        return True
-    return False
 
 
 def _class(transformers: ModuleType, config: Any, name: str | None) -> Any:
@@ -269,30 +217,3 @@ def _extractor(transformers: ModuleType, path: str, where: dict[str, Any]) -> An
         log.info("%s has no feature extractor: audio is given as it is", path)
         return None
     return transformers.AutoFeatureExtractor.from_pretrained(path, **where)
-
-
-def _explained(error: Exception, path: str) -> Exception:
-    """One line that says what to do."""
-    text = " ".join(str(error).split())
-    if isinstance(error, ValueError | ImportError) and "trust_remote_code" in text:
-        return ValueError(
-            f"{path} comes with code of its own, which is not run: read it, then give "
-            "encoder.trust_remote_code=true and encoder.revision=COMMIT"
-        )
-    if not Path(path).is_dir() and isinstance(error, OSError):
-        return FileNotFoundError(
-            f"{path} is not on this machine and could not be had from the hub: where there is a "
-            f"network, run `hf download {path} --local-dir FOLDER`, then give encoder.path=FOLDER"
-        )
-    if unknown := re.search(r"model type `(\S+)` but", text):
-        version = _transformers().__version__
-        return ValueError(
-            f"{path} is of model_type {unknown[1]}, which transformers {version} does not know: "
-            "check its config.json, or install a version that does"
-        )
-    if path in text and isinstance(error, OSError):
-        return OSError(f"{text.rstrip('.')}: save or download the model anew")
-    if path in text:
-        return error
-    kinds: tuple[type[Exception], ...] = (OSError, ImportError)  # others take more than a text
-    return next((k for k in kinds if isinstance(error, k)), ValueError)(f"{path}: {text}")

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reporting.drawing.colours import COLOURS
 from reporting.drawing.pieces import (
     Looks,
     dots,
@@ -21,11 +20,9 @@ from reporting.drawing.pieces import (
     place,
     translucent,
 )
-from reporting.gathering.wide import NON_PRIMARY, PRIMARY
+from reporting.report.emergence.axis import Axis, owners, shared_steps
 from reporting.report.emergence.leads import Lead
 from reporting.report.emergence.rises import (
-    OTHER_NAME,
-    PRIMARY_NAME,
     REGION,
     SCORE,
     TARGET,
@@ -34,14 +31,12 @@ from reporting.report.emergence.rises import (
     Rise,
 )
 from reporting.statistics.estimates import Estimate, number_text
-from reporting.trajectory.panels import GREY, StepAxis, step_text
+from reporting.trajectory.panels import GREY, step_text
 
 MOST_PANELS, MOST_LINES, MOST_NAMES = 12, 30, 8
 BEYOND = 10
 """How many times the highest (lowest) time to half the axis of times goes on for intervals."""
 KINDS = (SCORE, TASK, REGION, TARGET)
-
-DASHES = {True: "solid", False: "dash"}
 
 
 def trajectories(
@@ -84,41 +79,6 @@ def trajectories(
     return figure, left
 
 
-class Axis:
-    """An axis of steps or hours that keeps 0: position = log10(1 + time / first time after 0)."""
-
-    def __init__(self, times: Sequence[float], unit: str) -> None:
-        self.times = sorted({time for time in times if time > 0})
-        self.unit = unit
-
-    @classmethod
-    def of(cls, found: Sequence[Curve], hours: bool = False) -> Axis:
-        """The axis that spans all curves."""
-        rates = [curve.hours_per_step if hours else 1.0 for curve in found]
-        times = [s * rate for curve, rate in zip(found, rates, strict=True) for s in curve.steps]
-        return cls(times, "hours of audio" if hours else "training step")
-
-    def places(self, times: Sequence[float] | np.ndarray) -> list[float]:
-        """Where times stand."""
-        first = self.times[0] if self.times else 1.0
-        return np.log10(1 + np.asarray(times, float) / first).tolist()
-
-    def mark(self, figure: go.Figure, where: Mapping[str, int]) -> None:
-        """Ticks and title."""
-        if self.unit == "training step":
-            steps = StepAxis(tuple(int(time) for time in [0, *self.times]))
-            values, texts = steps.ticks()
-        else:
-            few = [0.0, *self.times[:: -(-len(self.times) // 5) or 1]]
-            values, texts = self.places(few), [f"{time:.2g}" for time in few]
-        title = {"text": self.unit, "standoff": 6}
-        figure.update_xaxes(tickvals=values, ticktext=texts, title=title, **where)
-
-    def times_of(self, curve: Curve) -> np.ndarray:
-        """The times of a curve."""
-        return curve.steps * (1.0 if self.unit == "training step" else curve.hours_per_step)
-
-
 def _draw_runs(
     figure: go.Figure,
     runs: Sequence[Curve],
@@ -130,14 +90,14 @@ def _draw_runs(
 ) -> None:
     """The mean over runs at the steps they share, in their range; else every run alone."""
     first = runs[0]
-    steps = _shared_steps(runs)
+    steps = shared_steps(runs)
     if len(steps) < 2:
         for curve in runs:
             _draw_runs(figure, [curve], axis, looks, families, where, named)
         return
     values = np.stack([curve.values[np.isin(curve.steps, steps)] for curve in runs])
     x = axis.places(axis.times_of(first)[np.isin(first.steps, steps)])
-    meta = _owners([curve.name for curve in runs], families)
+    meta = owners([curve.name for curve in runs], families)
     colour, symbol = looks[0].get(first.name, GREY), looks[1].get(first.name, "circle")
     if len(runs) > 1:
         outline = [*values.max(0), *values.min(0)[::-1]]
@@ -156,83 +116,6 @@ def _draw_runs(
         marker={"size": 7, "symbol": symbol}, hovertext=texts, hoverinfo="text", meta=meta,
         name=first.encoder if named else "", **where,
     )  # fmt: skip
-
-
-def _shared_steps(runs: Sequence[Curve]) -> np.ndarray:
-    steps = runs[0].steps
-    for curve in runs[1:]:
-        steps = np.intersect1d(steps, curve.steps)
-    return steps
-
-
-def _owners(names: Sequence[str], families: Mapping[str, str]) -> dict[str, object]:
-    """Whose a trace is, so that it is hidden with the last of them."""
-    return {"encoder": list(dict.fromkeys(names)), "family": families.get(names[0], "")}
-
-
-def components(
-    found: Sequence[Curve], families: Mapping[str, str], most: int = 6
-) -> tuple[go.Figure | None, int]:
-    """A panel for every encoder and score, a line for every target; primary targets are solid.
-
-    Returns
-    -------
-    figure : Figure or None
-        None without targets.
-    left : int
-        Panels that were not drawn for want of room.
-    """
-    shown = [curve for curve in found if curve.kind == TARGET]
-    keys = list(dict.fromkeys((curve.encoder, curve.score) for curve in shown))
-    if not keys:
-        return None, 0
-    kept = keys[:most]
-    targets = list(dict.fromkeys(curve.part for curve in shown))
-    colours = {target: COLOURS[k % len(COLOURS)] for k, target in enumerate(targets)}
-    figure = panels([f"{encoder}: {score}" for encoder, score in kept])
-    axis = Axis.of(shown)
-    for number, key in enumerate(kept):
-        where = place(number, len(kept))
-        own = [curve for curve in shown if (curve.encoder, curve.score) == key]
-        for target in dict.fromkeys(curve.part for curve in own):
-            runs = [curve for curve in own if curve.part == target]
-            _draw_target(figure, runs, axis, colours[target], families, where, number == 0)
-        axis.mark(figure, where)
-    return figure, len(keys) - len(kept)
-
-
-def _draw_target(
-    figure: go.Figure,
-    runs: Sequence[Curve],
-    axis: Axis,
-    colour: str,
-    families: Mapping[str, str],
-    where: Mapping[str, int],
-    named: bool,
-) -> None:
-    first = runs[0]
-    steps = _shared_steps(runs)
-    if len(steps) < 2:
-        runs, steps = runs[:1], first.steps
-    mean = np.mean([curve.values[np.isin(curve.steps, steps)] for curve in runs], axis=0)
-    note = f", mean of {len(runs)} runs" if len(runs) > 1 else ""
-    region = (
-        PRIMARY_NAME
-        if first.part in PRIMARY
-        else (OTHER_NAME if first.part in NON_PRIMARY else "between")
-    )
-    figure.add_scatter(
-        x=axis.places(steps),
-        y=mean.tolist(),
-        mode="lines+markers",
-        line={"color": colour, "width": 2.4, "dash": DASHES[region == PRIMARY_NAME]},
-        marker={"size": 5},
-        hovertext=[f"{first.part} ({region}{note}): {value:.3f}" for value in mean],
-        hoverinfo="text",
-        name=first.part if named else "",
-        meta=_owners([curve.name for curve in runs], families),
-        **where,
-    )
 
 
 def halves(
@@ -259,7 +142,7 @@ def halves(
             f"{encoder}, {label}: {number_text(time)} steps, n = {time.n}"
             for label, time in zip(labels, times, strict=True)
         ]
-        figure.data[-1].update(meta=_owners(first.names, families), hovertext=texts)
+        figure.data[-1].update(meta=owners(first.names, families), hovertext=texts)
     ticks = {"tickvals": list(range(len(labels))), "ticktext": labels[::-1]}
     finish(figure, 150 + 28 * len(labels), "steps to half of the final rise")
     figure.update_yaxes(range=[-0.6, len(labels) - 0.4], showline=False, ticks="", **ticks)

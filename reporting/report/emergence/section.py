@@ -9,7 +9,7 @@ import pandas as pd
 
 from reporting.drawing.pieces import encoder_looks, legend
 from reporting.gathering.gathered import Gathered
-from reporting.report.emergence.figures import components, halves, lead_map, trajectories
+from reporting.report.emergence.figures import halves, lead_map, trajectories
 from reporting.report.emergence.leads import Lead, leads
 from reporting.report.emergence.rises import (
     OTHER_NAME,
@@ -21,6 +21,7 @@ from reporting.report.emergence.rises import (
     curves,
     rises,
 )
+from reporting.report.emergence.target_figures import components
 from reporting.report.section import Chart, Grid, Section
 from reporting.statistics.estimates import Estimate, number_text, short
 

@@ -14,7 +14,6 @@ from reporting.report.better import section as better
 from reporting.report.depth import section as depth
 from reporting.report.drivers import section as drivers
 from reporting.report.emergence import section as emergence
-from reporting.report.emergence.figures import components
 from reporting.report.emergence.leads import leads
 from reporting.report.emergence.rises import (
     REGION,
@@ -25,6 +24,7 @@ from reporting.report.emergence.rises import (
     rises,
     seeds,
 )
+from reporting.report.emergence.target_figures import components
 from reporting.report.section import Chart
 from reporting.report.shortcut import section as shortcut
 from tests.reporting.comparison import tables

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from commands.launch import guarded, launch
+from commands.launch import launch, run_script
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="compare")
 def main(cfg: DictConfig) -> None:
     from commands.comparing import compare  # heavy: help and errors come before it
 
-    guarded(compare, cfg)
+    run_script(compare, cfg)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from commands.launch import guarded, launch
-from commands.sweep import in_sweep, reported, run_job
+from commands.launch import launch, run_script
+from commands.sweep import in_sweep, report_sweep, run_job
 
 
 def stand_alone(cfg: DictConfig) -> None:
@@ -33,17 +33,17 @@ def stand_alone(cfg: DictConfig) -> None:
 @hydra.main(version_base="1.3", config_path="conf", config_name="probe")
 def main(cfg: DictConfig) -> None:
     if cfg.watch or cfg.list:
-        guarded(stand_alone, cfg)
+        run_script(stand_alone, cfg)
         return
     from commands import scoring
 
     if in_sweep():
-        run_job(scoring.checked if cfg.check else scoring.examine, cfg)
+        run_job(scoring.run_check if cfg.check else scoring.run_probe, cfg)
     else:
-        goes_on = f"output_dir={cfg.output_dir} goes on where it was"
-        guarded(scoring.check if cfg.check else scoring.score_or_exit, cfg, goes_on)
+        goes_on = f"output_dir={cfg.output_dir} continues where it stopped"
+        run_script(scoring.check if cfg.check else scoring.score_or_exit, cfg, goes_on)
 
 
 if __name__ == "__main__":
-    with reported():
+    with report_sweep():
         launch(main)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hydra
 from omegaconf import DictConfig
 
-from commands.launch import guarded, launch
+from commands.launch import launch, run_script
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> None:
     from commands.training import train  # heavy: help and errors come before it
 
-    guarded(train, cfg, "go on with ckpt_path=last")
+    run_script(train, cfg, "continue with ckpt_path=last")
 
 
 if __name__ == "__main__":

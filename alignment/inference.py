@@ -99,7 +99,7 @@ def unit_counts(units: int, n: int, seed: int) -> Float[Tensor, "n units"]:
 def within_participant_sem(
     values: Float[Tensor, "conditions participants"],
 ) -> Float[Tensor, " conditions"]:
-    """Standard error over participants once their overall level is taken away (Cousineau 2005).
+    """Standard error over participants once their overall level is removed (Cousineau 2005).
 
     Each participant's mean over conditions (layers, models) is subtracted; then the standard
     deviation over participants divided by the square root of their number.

@@ -39,7 +39,7 @@ def heldout_best_layer(
 ) -> LayerSelection:
     """Score of each target's best layer, chosen and scored on different splits.
 
-    Tuckute et al. 2023: in every iteration half of the splits is drawn anew for each layer and
+    Tuckute et al. 2023: in every iteration half of the splits is drawn again for each layer and
     target; the layer with the largest median over the drawn half is taken (ties at random), and
     its median over the other half is the score. Then the median over the targets of a group
     (participant), the mean over iterations, the mean over groups.

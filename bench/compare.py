@@ -90,9 +90,9 @@ def facts(encoders: int) -> dict[str, dict[str, object]]:
 
 def starting() -> float:
     """Seconds that python and the imports of compare.py take, in a process of their own."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import commands.comparing"], cwd=CONF.parent, check=True)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def main() -> None:
@@ -110,8 +110,8 @@ def main() -> None:
     stages = {"starting and importing": starting()}
     with tempfile.TemporaryDirectory() as scratch:
         make(Path(scratch) / "runs", args)
-        before, begun = dict(stages), time.perf_counter()
-        last = begun
+        before, started = dict(stages), time.perf_counter()
+        last = started
 
         def lap(stage: str) -> None:
             nonlocal last
@@ -126,7 +126,7 @@ def main() -> None:
             lap(f"section {name}")
         page = write_report(gathered, sections, args.output or Path(scratch) / "report")
         lap("page, PNG and csv files")
-        total, size = last - begun + sum(before.values()), page.stat().st_size / 2**20
+        total, size = last - started + sum(before.values()), page.stat().st_size / 2**20
     table = Table(title=f"{len(gathered.scores):,} scores, {os.cpu_count()} cores, load {load:.1f}")
     table.add_column("stage")
     table.add_column("seconds", justify="right")

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.series.metrics import METRICS
 from alignment.series.signatures import excluded
 from evaluation.time.pieces import Draws, Series
-from evaluation.time.surrogates import circular
+from evaluation.time.surrogates import circular_surrogates
 
 DIM = 20
 Pair = Callable[[np.ndarray, np.ndarray], object]
@@ -174,7 +174,7 @@ def peer_seconds(name: str, series: Series, calls: int) -> float:
 
 def our_seconds(name: str, series: Series, shifts: int, device: str) -> float:
     start = time.perf_counter()
-    circular(METRICS[name], series, Draws(shifts, 25, 0), [0])
+    circular_surrogates(METRICS[name], series, Draws(shifts, 25, 0), [0])
     if device != "cpu":
         torch.cuda.synchronize()
     return time.perf_counter() - start

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from alignment.nulls import phase_scramble, share_of_draws
 from alignment.series.metrics import METRICS, Metric, product
 from evaluation.time.pieces import Draws, Series
-from evaluation.time.surrogates import circular, mismatched
+from evaluation.time.surrogates import circular_surrogates, mismatch_surrogates
 
 SENTENCES, FRAMES, DIM, DRAWS = 12, 100, 10, 99
 NOISES = ("smooth", "1/f")
@@ -61,7 +61,7 @@ def series_of_noise(kind: str, seed: int) -> Series:
 def redrawn(
     metric: Metric, series: Series, make: Callable[[Tensor, torch.Generator], Tensor], seed: int
 ) -> float:
-    """p where surrogates are made anew from each response."""
+    """p where surrogates are made again from each response."""
     generator = torch.Generator().manual_seed(seed)
     observed, null = torch.zeros(()), torch.zeros(DRAWS)
     for layers, response in zip(series.x, series.y, strict=True):
@@ -84,9 +84,9 @@ def scrambled(y: Tensor, generator: torch.Generator) -> Tensor:
 def p_value(null: str, name: str, series: Series, seed: int) -> float:
     metric, draws = METRICS[name], Draws(DRAWS, 25, seed)
     if null == "mismatch":
-        return float(mismatched(metric, series, draws, series.spans([0])).p()[0, 0])
+        return float(mismatch_surrogates(metric, series, draws, series.spans([0])).p()[0, 0])
     if null == "circular":
-        return float(circular(metric, series, draws, [0]).p()[0, 0])
+        return float(circular_surrogates(metric, series, draws, [0]).p()[0, 0])
     return redrawn(metric, series, scrambled if null == "phase" else shuffled, seed)
 
 

@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.flops import MATMUL_SIZE, clip_flops, matmul_flops  # noqa: E402
 from bench.stopwatch import Stopwatch  # noqa: E402
-from commands.launch import quieten  # noqa: E402
+from commands.launch import silence_tips  # noqa: E402
 from datamodules.pretraining.crops import PretrainingData  # noqa: E402
 from models.encodecmae import EncodecMAE  # noqa: E402
 from models.targets import SpectralTarget  # noqa: E402
@@ -103,7 +103,7 @@ class Measurement:
 
 
 def composed(size: str, settings: Settings, folder: Path) -> DictConfig:
-    """Config of ``train.py`` for this size, without examination, loggers and checkpoints."""
+    """Config of ``train.py`` for this size, without evaluation, loggers and checkpoints."""
     overrides = {
         "name": "bench",
         "model": size,
@@ -132,7 +132,7 @@ def composed(size: str, settings: Settings, folder: Path) -> DictConfig:
 
 def measure(size: str, settings: Settings) -> Measurement:
     """Train a model of one size for a few steps, as ``train.py`` does, and time them."""
-    quieten()
+    silence_tips()
     with TemporaryDirectory() as folder:
         cfg = composed(size, settings, Path(folder))
         pl.seed_everything(cfg.seed, workers=True, verbose=False)

@@ -1,4 +1,4 @@
-"""Save whole checkpoints on the schedule of the examination."""
+"""Save whole checkpoints on the schedule of the evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from callbacks.evaluation import EvaluationCallback
 from evaluation.schedule import Schedule
 from models.checkpoint import name_of, step_of
 from reporting.summaries import lower_is_better
-from tracking.summary import tell_checkpoints
+from tracking.summary import log_checkpoint_paths
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class ScheduledCheckpoint(Checkpoint):
             draft.unlink(missing_ok=True)
             raise CheckpointSaveError(
                 f"could not save {path}: {error}; {self._last_good()}: "
-                "free some space and go on with ckpt_path=last"
+                "free some space and continue with ckpt_path=last"
             ) from error
         self._saved = trainer.global_step
         if trainer.is_global_zero:
@@ -107,27 +107,27 @@ class ScheduledCheckpoint(Checkpoint):
         names = {"last": name_of(trainer.global_step)}
         kept = list(files)  # the last one is the most wanted
         if self.monitor is not None:
-            kept = _from_worst_to_best(self.monitor, _examination(trainer).headlines, kept)
+            kept = _from_worst_to_best(self.monitor, _evaluation(trainer).headlines, kept)
             if kept:
                 self._point("best", files[kept[-1]])
                 names["best"] = files[kept[-1]].name
         if self.keep is not None:
             for step in files.keys() - {*kept[-self.keep :], max(files, default=0)}:
                 files[step].unlink()
-        tell_checkpoints(trainer.loggers, names)
+        log_checkpoint_paths(trainer.loggers, names)
 
     def _check_monitor(self, trainer: pl.Trainer) -> None:
-        """Refuse a monitor that no examination has given, unless its benchmark has just failed."""
+        """Refuse a monitor that no evaluation has given, unless its benchmark has just failed."""
         if self.monitor is None:
             return
-        examination = _examination(trainer)
-        given = {key for keys in examination.headlines.values() for key in keys}
-        if self.monitor in given or not examination.visited:
+        evaluation = _evaluation(trainer)
+        given = {key for keys in evaluation.headlines.values() for key in keys}
+        if self.monitor in given or not evaluation.visited:
             return
-        newest = examination.visited[-1]
-        failed = [row.benchmark for row in examination.failures if row.step == newest]
+        newest = evaluation.visited[-1]
+        failed = [row.benchmark for row in evaluation.failures if row.step == newest]
         if any(f"/{name}/" in f"/{self.monitor}" for name in failed):
-            log.warning("there is no %s yet: its benchmark has failed", self.monitor)
+            log.warning("no value of %s yet: its benchmark failed", self.monitor)
             return
         near = difflib.get_close_matches(self.monitor, sorted(given), n=3, cutoff=0.3)
         raise ValueError(
@@ -147,12 +147,12 @@ class ScheduledCheckpoint(Checkpoint):
         return f"the last good checkpoint is {last}" if last.exists() else "there is none before it"
 
 
-def _examination(trainer: pl.Trainer) -> EvaluationCallback:
+def _evaluation(trainer: pl.Trainer) -> EvaluationCallback:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EvaluationCallback) and callback.benchmarks:
             return callback
     raise ValueError(
-        "callbacks.checkpoint.monitor needs scores, but nothing is examined: leave "
+        "callbacks.checkpoint.monitor needs scores, but nothing is evaluated: leave "
         "callbacks.evaluation as it is and give a suite=… or benchmark=[…]"
     )
 

@@ -1,4 +1,4 @@
-"""Examine the model at every checkpoint and log the trajectory."""
+"""Evaluate the model at every checkpoint and log the trajectory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tracking.display import (
     show_profiles,
     show_trajectory,
 )
-from tracking.summary import tell_summaries
+from tracking.summary import update_summary
 
 
 class EvaluationCallback(pl.Callback):
@@ -47,11 +47,11 @@ class EvaluationCallback(pl.Callback):
         ``trajectory.html``, ``trajectory.png`` and ``figures/`` of benchmarks in time.
     on_error : {"continue", "raise"}
     time_budget : float, optional
-        Seconds for one examination.
+        Seconds for one evaluation.
     title : str
     progress : bool
     baselines : mapping from name to Encoder
-        Examined once at the start and drawn beside the trajectory.
+        Evaluated once at the start and drawn beside the trajectory.
     full_at_end : bool
         At the last step, benchmarks that have a quick and a full form take the full one.
     """
@@ -104,15 +104,15 @@ class EvaluationCallback(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begun = time.perf_counter()
-        begun = trainer.global_step == 0 and 0 not in self.visited
-        if begun:
-            self._examine_baselines(trainer, pl_module)
+        started = trainer.global_step == 0 and 0 not in self.visited
+        if started:
+            self._evaluate_baselines(trainer, pl_module)
         if trainer.is_global_zero:
             self._rewrite_rows()
-        if begun:
+        if started:
             self._visit(trainer, pl_module)
         elif self.headlines:
-            _offer(trainer, {}, self.headlines[max(self.headlines)])
+            _publish_metrics(trainer, {}, self.headlines[max(self.headlines)])
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object
@@ -127,14 +127,14 @@ class EvaluationCallback(pl.Callback):
         benchmarks = self.benchmarks
         if self.full_at_end and step == int(trainer.estimated_stepping_batches):
             benchmarks = full_forms(benchmarks)
-        result = self._examine(trainer, pl_module, pl_module, step, benchmarks)  # type: ignore[arg-type]
+        result = self._evaluate(trainer, pl_module, pl_module, step, benchmarks)  # type: ignore[arg-type]
         self.visited.append(step)
         self.scores += result.scores
         self.failures += result.failures
         self._spent += result.seconds
         before = self.headlines.get(max(self.headlines, default=0), {})
         self.headlines[step] = score_keys(result.scores)
-        _offer(trainer, before, self.headlines[step])
+        _publish_metrics(trainer, before, self.headlines[step])
         keys = self.headlines[step] | self._cost(result)
         if trainer.is_global_zero:
             append_rows(self.folder / "scores.jsonl", result.scores)
@@ -142,16 +142,16 @@ class EvaluationCallback(pl.Callback):
             self._report(trainer, keys, step)
             show_profiles(trainer.loggers, self.folder, step, result.scores, self.benchmarks)
 
-    def _examine_baselines(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def _evaluate_baselines(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for encoder in self.baselines:
             if isinstance(encoder, torch.nn.Module):
                 encoder.to(pl_module.device)
-            suited = [b for b in self.benchmarks if suits(encoder, b)]
-            result = self._examine(trainer, pl_module, encoder, None, suited)
+            applicable = [b for b in self.benchmarks if applies_to(encoder, b)]
+            result = self._evaluate(trainer, pl_module, encoder, None, applicable)
             self.baseline_scores += result.scores
             self.failures += result.failures
 
-    def _examine(
+    def _evaluate(
         self,
         trainer: pl.Trainer,
         pl_module: pl.LightningModule,
@@ -180,7 +180,7 @@ class EvaluationCallback(pl.Callback):
     def _report(self, trainer: pl.Trainer, keys: dict[str, float], step: int) -> None:
         hours = hours_per_step(trainer)
         log_step(trainer.loggers, keys, step, hours)
-        tell_summaries(trainer.loggers, self.headlines)
+        update_summary(trainer.loggers, self.headlines)
         rows = (self.scores, self.baseline_scores, self.failures)
         show_trajectory(trainer.loggers, self.folder, self.title, step, *rows, hours)
 
@@ -200,11 +200,14 @@ class EvaluationCallback(pl.Callback):
             log_score_table(trainer.loggers, self.scores, trainer.global_step)
 
 
-def _offer(trainer: pl.Trainer, old: Mapping[str, float], new: Mapping[str, float]) -> None:
+def _publish_metrics(
+    trainer: pl.Trainer, old: Mapping[str, float], new: Mapping[str, float]
+) -> None:
     """Let other callbacks monitor the newest scores, to the last bit, on every rank.
 
     ``LightningModule.log`` would round them to 32 bits, and at the end of the epoch give those of
-    step 0 again. A score that is old is nobody's.
+    step 0 again. Scores of earlier steps are removed, so that no monitor reads a
+    stale value.
     """
     metrics = trainer.callback_metrics
     for name in old:
@@ -223,7 +226,7 @@ def full_forms(benchmarks: Sequence[Benchmark]) -> list[Benchmark]:
     return [b.in_full() if isinstance(b, Extensible) else b for b in benchmarks]
 
 
-def suits(baseline: Encoder, benchmark: Benchmark) -> bool:
+def applies_to(baseline: Encoder, benchmark: Benchmark) -> bool:
     """Baselines that say whether they are ``in_time`` take the benchmarks that say the same."""
     wanted = getattr(baseline, "in_time", None)
     return wanted is None or wanted == getattr(benchmark, "in_time", False)

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from callbacks.evaluation import hours_per_step
-from tracking.summary import tell_origin
+from tracking.summary import log_provenance
 
 
 class Provenance(pl.Callback):
@@ -71,7 +71,7 @@ class Provenance(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            tell_origin(trainer.loggers, self._origin(trainer, pl_module))
+            log_provenance(trainer.loggers, self._origin(trainer, pl_module))
         state = getattr(self, "_resumed", None)
         if state is None:
             return

@@ -46,7 +46,7 @@ def build_encoder(config: DictConfig, name: str = "") -> Any:
     known = config.get("name") if not OmegaConf.is_missing(config, "name") else None
     name = known or name
     if facts_of(name, config).get("verified") is False:
-        log.warning("%s was never tried here: check its weights, layers and licence", name)
+        log.warning("%s is not verified: check its weights, layers and licence", name)
     bare = deepcopy(config)
     _take_facts(bare)
     return build(bare)
@@ -68,12 +68,12 @@ def _take_facts(config: DictConfig) -> None:
             config.pop(name, None)
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """A list, also of what was given without brackets."""
     return [value] if isinstance(value, str) else list(value or [])
 
 
-def resolved(cfg: DictConfig) -> dict[str, Any]:
+def to_plain(cfg: DictConfig) -> dict[str, Any]:
     """The config as plain containers, every reference resolved."""
     return OmegaConf.to_container(cfg, resolve=True)  # type: ignore[return-value]
 
@@ -82,7 +82,7 @@ def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failur
     """Benchmarks of the config by name, and those that cannot be built, with the reason.
 
     A config may give several: a mapping from the rest of the name to a function that makes one.
-    Those that ``optional`` names are left out where their data are not there. ``probes`` are those
+    Those that ``optional`` names are skipped where their data are missing. ``probes`` are those
     of every downstream task; with ``full``, benchmarks that have a quick and a full form take the
     full one.
     """
@@ -102,13 +102,13 @@ def build_benchmarks(cfg: DictConfig) -> tuple[dict[str, Benchmark], list[Failur
                 waiting.extendleft(reversed(parts))
             else:
                 if cfg.get("probes") and isinstance(made, Probing):
-                    made = made.with_probes(listed(cfg.probes))
+                    made = made.with_probes(as_list(cfg.probes))
                 whole = cfg.get("full") and isinstance(made, Extensible)
                 benchmarks[name] = made.in_full() if whole else made
         except Exception as error:
             missing = any(isinstance(e, FileNotFoundError) for e in causes(error))
-            if missing and name in listed(cfg.get("optional")):
-                log.info("%s is left out: %s", name, explain(error))
+            if missing and name in as_list(cfg.get("optional")):
+                log.info("skipped %s: %s", name, explain(error))
             else:
                 failures.append(Failure(name, explain(error)))
     return benchmarks, failures

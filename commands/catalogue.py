@@ -51,10 +51,10 @@ def with_all_benchmarks(overrides: Sequence[str] = ()) -> DictConfig:
     """The config of probe.py with these overrides and every benchmark of ``conf/``."""
     files = sorted((CONF / "benchmark").glob("*/[!_]*.yaml"))
     names = ",".join(f"{file.parent.name}/{file.stem}" for file in files)
-    return _composed([*overrides, f"benchmark=[{names}]"])
+    return _compose([*overrides, f"benchmark=[{names}]"])
 
 
-def _composed(overrides: Sequence[str]) -> DictConfig:
+def _compose(overrides: Sequence[str]) -> DictConfig:
     """The config of probe.py, within a run of Hydra or outside one."""
     running = GlobalHydra.instance().is_initialized()
     with nullcontext() if running else initialize_config_dir(str(CONF), version_base="1.3"):
@@ -114,7 +114,7 @@ def _kind(facts: Mapping[str, Any]) -> str:
 def encoder_configs() -> Iterator[tuple[str, DictConfig]]:
     """Name and composed config of each yaml of ``conf/encoder``."""
     names = sorted(file.stem for file in (CONF / "encoder").glob("[!_]*.yaml"))
-    every = _composed([f"+encoder@every.{name}={name}" for name in names]).every
+    every = _compose([f"+encoder@every.{name}={name}" for name in names]).every
     return ((name, every[name]) for name in names)
 
 

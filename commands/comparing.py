@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from commands.building import build, build_loggers, listed, resolved
+from commands.building import as_list, build, build_loggers, to_plain
 from commands.catalogue import encoder_configs
 from commands.errors import explain
 from commands.facts import facts_of, not_runnable
@@ -39,13 +39,13 @@ def compare(cfg: DictConfig) -> None:
     with _bar() as bar:
         reading = bar.add_task("Reading", total=None)
         gathered = gather(
-            listed(cfg.runs),
+            as_list(cfg.runs),
             facts=facts_of_encoders(),
             overrides=overrides,
-            controls=listed(cfg.controls),
-            names=other_names(listed(cfg.names)),
-            include={key: listed(value) for key, value in cfg.include.items()},
-            exclude=listed(cfg.exclude),
+            controls=as_list(cfg.controls),
+            names=other_names(as_list(cfg.names)),
+            include={key: as_list(value) for key, value in cfg.include.items()},
+            exclude=as_list(cfg.exclude),
             describe=facts_of_checkpoints,
             advance=lambda done, of: bar.update(reading, completed=done, total=of),
         )
@@ -98,9 +98,9 @@ def facts_of_encoders() -> dict[str, dict[str, Any]]:
 
     Also of those that cannot run here, whose features may be scored under their name.
     """
-    facts = {name: _compared(row) for name, row in not_runnable().items()}
+    facts = {name: _name_compared(row) for name, row in not_runnable().items()}
     for choice, said in encoder_configs():
-        known = _compared(facts_of(choice, said))
+        known = _name_compared(facts_of(choice, said))
         if known:
             facts[choice] = known
             if not OmegaConf.is_missing(said, "name") and said.get("name"):
@@ -108,7 +108,7 @@ def facts_of_encoders() -> dict[str, dict[str, Any]]:
     return facts
 
 
-def _compared(known: dict[str, Any]) -> dict[str, Any]:
+def _name_compared(known: dict[str, Any]) -> dict[str, Any]:
     return {key: known[key] for key in FACTS if key in known}
 
 
@@ -160,7 +160,7 @@ def _log(cfg: DictConfig, gathered: Gathered, sections: list[Section], folder: P
     try:
         loggers = build_loggers(cfg, secrets.token_hex(4))
         for logger in loggers:
-            logger.log_hyperparams(resolved(cfg))
+            logger.log_hyperparams(to_plain(cfg))
         if loggers:
             log_comparison(loggers, gathered, sections, folder)
     finally:

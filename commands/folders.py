@@ -32,7 +32,7 @@ def run_folder(runs: str, name: str, ckpt_path: str | None) -> str:
 
 def sweep_folder(runs: str, name: str, overrides: Iterable[str]) -> str:
     """Folder of a sweep: ``output_dir=…`` where that is given, else always the same of a name."""
-    given = [value for key, _, value in map(_parted, overrides) if key == "output_dir"]
+    given = [value for key, _, value in map(_split_override, overrides) if key == "output_dir"]
     return given[-1].strip("'\"") if given else str(Path(runs) / f"sweep-{name}")
 
 
@@ -42,7 +42,7 @@ def job_folder(encoder: str, overrides: Iterable[str]) -> str:
     That of its encoder, with the settings that tell it from other jobs of this encoder; benchmarks,
     which their rows name, and settings that change no score do not.
     """
-    parts = sorted(map(_parted, overrides))
+    parts = sorted(map(_split_override, overrides))
     own = [p for p in parts if p[0] not in APART and p[0].split(".")[0] not in APART_WHOLLY]
     if not own:
         return encoder
@@ -51,5 +51,5 @@ def job_folder(encoder: str, overrides: Iterable[str]) -> str:
     return f"{encoder},{re.sub('[^A-Za-z0-9_.,=+-]+', '', shown)[:60]},{mark}"
 
 
-def _parted(override: str) -> tuple[str, str, str]:
+def _split_override(override: str) -> tuple[str, str, str]:
     return override.lstrip("+").partition("=")

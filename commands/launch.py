@@ -25,7 +25,7 @@ def register_resolvers() -> None:
 
 
 def validation_batches(every: int, max_steps: int, accumulate: int) -> int:
-    """Batches between two validations, of a run that is examined ``every`` so many steps."""
+    """Batches between two validations, of a run that is evaluated ``every`` so many steps."""
     given = {"schedule.every": every, "max_steps": max_steps, "accumulate_grad_batches": accumulate}
     for name, value in given.items():
         if not isinstance(value, int):
@@ -36,32 +36,32 @@ def validation_batches(every: int, max_steps: int, accumulate: int) -> int:
 def launch(main: Callable[[], None]) -> None:
     """Run a Hydra main; an error in the config becomes one line and exit code 1."""
     register_resolvers()
-    quieten()
+    silence_tips()
     wanted = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["ENTRAIN_TRACEBACK"] = "1" if wanted else ""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us, not Hydra's own report
-    _explained(main)
+    _explain_errors(main)
 
 
-def quieten() -> None:
+def silence_tips() -> None:
     """Keep other packages' tips and deprecations of each other out of the way."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*treespec, LeafSpec.*")
 
 
-def guarded(
+def run_script(
     script: Callable[[DictConfig], object],
     cfg: DictConfig,
-    goes_on: str = "the same command begins again",
+    goes_on: str = "the same command starts again",
 ) -> None:
     """Run a script on its config; an error becomes one line and exit code 1.
 
-    ``HYDRA_FULL_ERROR=1`` shows the traceback instead. ``goes_on`` is said to who interrupts it.
+    ``HYDRA_FULL_ERROR=1`` shows the traceback instead. ``goes_on`` is printed on Ctrl-C.
     """
-    _explained(lambda: script(cfg), goes_on)
+    _explain_errors(lambda: script(cfg), goes_on)
 
 
-def _explained(run: Callable[[], object], goes_on: str = "nothing was begun") -> None:
+def _explain_errors(run: Callable[[], object], goes_on: str = "nothing was started") -> None:
     try:
         run()
     except KeyboardInterrupt:

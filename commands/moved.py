@@ -49,17 +49,17 @@ GROUPED = {
 """Groups of the settings of ``FrameAlignment``, which stood one by one."""
 
 
-def with_moved(config: Any) -> Any:
+def update_config(config: Any) -> Any:
     """A stored config in which every ``_target_`` and setting has its present place."""
     if isinstance(config, list):
-        return [with_moved(value) for value in config]
+        return [update_config(value) for value in config]
     if not isinstance(config, dict):
         return config
-    found = {key: with_moved(value) for key, value in config.items()}
+    found = {key: update_config(value) for key, value in config.items()}
     if "_target_" in found:
         found["_target_"] = _present(found["_target_"])
         if found["_target_"].endswith(".FrameAlignment"):
-            return _grouped(found)
+            return _group_settings(found)
     return found
 
 
@@ -68,7 +68,7 @@ def _present(target: Any) -> Any:
     return f"{MOVED[module]}.{name}" if module in MOVED else target
 
 
-def _grouped(config: dict[str, Any]) -> dict[str, Any]:
+def _group_settings(config: dict[str, Any]) -> dict[str, Any]:
     """Settings in their groups, of a config in which any still stands by itself."""
     given = [key for key in config if key in GROUPED and not isinstance(config[key], dict)]
     if not given or given == ["metrics"]:

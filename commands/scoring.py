@@ -12,9 +12,9 @@ import torch
 import wandb
 from omegaconf import DictConfig
 
-from commands.building import build, build_benchmarks, build_encoder, build_loggers, resolved
+from commands.building import build, build_benchmarks, build_encoder, build_loggers, to_plain
 from commands.errors import explain
-from commands.sweep import Examined
+from commands.sweep import JobResult
 from evaluation.benchmark import Benchmark
 from evaluation.cache import FeatureCache
 from evaluation.check.selfcheck import self_check
@@ -34,11 +34,11 @@ log = logging.getLogger(__name__)
 
 def score_or_exit(cfg: DictConfig) -> None:
     """Score one encoder on the benchmarks of the config; exit code 1 if anything failed."""
-    if examine(cfg).failures:
+    if run_probe(cfg).failures:
         sys.exit(1)
 
 
-def examine(cfg: DictConfig) -> Examined:
+def run_probe(cfg: DictConfig) -> JobResult:
     """Score one encoder on those benchmarks of the config that its folder has no scores of."""
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,23 +49,23 @@ def examine(cfg: DictConfig) -> Examined:
     cache = FeatureCache(cfg.cache) if cfg.cache else None
     try:
         device = device_of(cfg.device)
-        encoder = _moved(build_encoder(cfg.encoder, cfg.name), device)
+        encoder = _encoder_moved(build_encoder(cfg.encoder, cfg.name), device)
     except Exception as error:
         result.failures.append(Failure("", explain(error), cfg.name))
     else:
-        beside = [resolved(cfg[key]) for key in ("reference", "controls") if cfg.get(key)]
-        scored = Scored(folder, encoder, resolved(cfg.encoder), beside)
+        beside = [to_plain(cfg[key]) for key in ("reference", "controls") if cfg.get(key)]
+        scored = Scored(folder, encoder, to_plain(cfg.encoder), beside)
         rest = scored.rest(benchmarks.values(), cfg.again)
         skipped = set(benchmarks) - {benchmark.name for benchmark in rest}
         kept = scored.kept(skipped)
         if skipped:
             names = ", ".join(sorted(skipped))
-            log.info("scored before and skipped: %s; again=true scores them anew", names)
+            log.info("scored before and skipped: %s; again=true scores them again", names)
         wanted: list[Benchmark] = [*rest]
         try:
             if "reference" in cfg and rest:
                 wanted += contrasts(
-                    rest, _moved(build_encoder(cfg.reference), device), device, cache
+                    rest, _encoder_moved(build_encoder(cfg.reference), device), device, cache
                 )
         except Exception as error:
             result.failures.append(Failure("", explain(error), "reference"))
@@ -90,7 +90,7 @@ def examine(cfg: DictConfig) -> Examined:
     _log(cfg, result)
     _say_where(folder, bool(kept or result.scores), bool(failed))
     new = {row.benchmark for row in result.scores}
-    return Examined(sorted(new), sorted(skipped), failed)
+    return JobResult(sorted(new), sorted(skipped), failed)
 
 
 def _say_where(folder: Path, scored: bool, failed: bool) -> None:
@@ -104,21 +104,21 @@ def _say_where(folder: Path, scored: bool, failed: bool) -> None:
 
 def check(cfg: DictConfig) -> None:
     """Show whether the encoder keeps its promises; exit code 1 if it does not."""
-    if checked(cfg).failures:
+    if run_check(cfg).failures:
         sys.exit(1)
 
 
-def checked(cfg: DictConfig) -> Examined:
+def run_check(cfg: DictConfig) -> JobResult:
     """Show whether the encoder keeps its promises."""
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     device = device_of(cfg.device)
-    encoder = _moved(build_encoder(cfg.encoder, cfg.name), device)
+    encoder = _encoder_moved(build_encoder(cfg.encoder, cfg.name), device)
     findings = self_check(encoder, device)
     replace_rows(folder / "selfcheck.jsonl", findings)
     bad = print_findings(encoder.name, findings)
     said = [f"{row['check']} {row['layer']}: {row['found']}" for row in bad]
-    return Examined(["selfcheck"], failures=[Failure("selfcheck", text) for text in said])
+    return JobResult(["selfcheck"], failures=[Failure("selfcheck", text) for text in said])
 
 
 def _controls(
@@ -147,7 +147,7 @@ def _log(cfg: DictConfig, result: Evaluation) -> None:
         wandb.finish()
 
 
-def _moved(encoder: Any, device: torch.device) -> Any:
+def _encoder_moved(encoder: Any, device: torch.device) -> Any:
     return encoder.to(device) if isinstance(encoder, torch.nn.Module) else encoder
 
 

@@ -1,8 +1,8 @@
 """Several encoders one after the other, ``python probe.py -m encoder=A,B``: none stops another.
 
-Every job runs in a process of its own where the system can fork, so that a model that is killed for
-want of memory leaves the others alone. What became of it is written into the folder of the sweep,
-wherever the job ran; the table of all is shown by the process that was started.
+Every job runs in a process of its own where the system can fork, so that a model that is killed
+when memory runs out leaves the others alone. Its outcome is written into the folder of the sweep,
+wherever the job ran. The first process prints the table of all outcomes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from rich.console import Console
 
 from commands.errors import explain
-from commands.launch import quieten
+from commands.launch import silence_tips
 from evaluation.rows import Failure, append_rows, replace_rows
 from reporting.sweep import Outcome, print_outcomes
 
@@ -47,7 +47,7 @@ ONE_BY_ONE = 0.001
 
 
 @dataclass
-class Examined:
+class JobResult:
     """Benchmarks that were scored, those that were scored before, and what failed."""
 
     scored: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class Examined:
     failures: list[Failure] = field(default_factory=list)
 
 
-Job = Callable[[DictConfig], Examined]
+Job = Callable[[DictConfig], JobResult]
 
 
 # ---- one job -------------------------------------------------------------------------------------
@@ -73,54 +73,54 @@ def run_job(job: Job, cfg: DictConfig) -> None:
         cfg.output_dir = hydra.runtime.output_dir
     file = Path(hydra.sweep.dir) / OUTCOMES / os.environ.get(NUMBER, "") / f"{hydra.job.num}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    name, begun = Path(cfg.output_dir).name, time.perf_counter()
+    name, started = Path(cfg.output_dir).name, time.perf_counter()
 
-    def write(outcome: str, reason: str, examined: Examined) -> None:
-        seconds = round(time.perf_counter() - begun, 1)
-        counts = len(examined.scored), len(examined.skipped)
+    def write(outcome: str, reason: str, result: JobResult) -> None:
+        seconds = round(time.perf_counter() - started, 1)
+        counts = len(result.scored), len(result.skipped)
         draft = file.with_suffix(".draft")
         draft.write_text(json.dumps(asdict(Outcome(name, outcome, *counts, seconds, reason))))
         draft.rename(file)
 
-    quieten()
+    silence_tips()
     missing = sorted(OmegaConf.missing_keys(cfg.encoder))
     if missing and os.environ.get(PATTERN):
-        write("skipped", f"needs {missing[0]}=…", Examined())
+        write("skipped", f"needs {missing[0]}=…", JobResult())
         return
-    write("failed", "ended without a word, or is still running", Examined())
+    write("failed", "exited without a result, or still running", JobResult())
     try:
-        examined = _protected(job, cfg)
+        result = _run_isolated(job, cfg)
     except KeyboardInterrupt:
-        write("failed", "interrupted", Examined())
-        Console(stderr=True).print("interrupted: the same command goes on where it was")
+        write("failed", "interrupted", JobResult())
+        Console(stderr=True).print("interrupted: the same command continues where it stopped")
         sys.exit(130)
-    write(*_summary(examined), examined)
+    write(*_summary(result), result)
 
 
-def _summary(examined: Examined) -> tuple[str, str]:
+def _summary(result: JobResult) -> tuple[str, str]:
     """Outcome and reason."""
-    failures = examined.failures
+    failures = result.failures
     if failures:
         first = failures[0]
         what = f"{first.benchmark}: " if first.benchmark else ""
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         return "failed", f"{what}{' '.join(first.error.split())}{more}"
-    if examined.scored:
+    if result.scored:
         return "done", ""
-    return "skipped", "already scored" if examined.skipped else "no benchmark is chosen"
+    return "skipped", "already scored" if result.skipped else "no benchmark is chosen"
 
 
-def _protected(job: Job, cfg: DictConfig) -> Examined:
+def _run_isolated(job: Job, cfg: DictConfig) -> JobResult:
     """The job in a process of its own; killed, it is run once more with a sound at a time."""
     alone = "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
     if not alone or multiprocessing.current_process().daemon:
-        return _caught(job, cfg)
-    found = _forked(job, cfg)
+        return _run_caught(job, cfg)
+    found = _run_forked(job, cfg)
     if found == -signal.SIGKILL and cfg.batch_seconds > ONE_BY_ONE:
-        log.warning("%s was killed, for want of memory perhaps: one sound at a time now", cfg.name)
+        log.warning("%s was killed (out of memory?): retrying with batch size 1", cfg.name)
         cfg.batch_seconds = ONE_BY_ONE
-        found = _forked(job, cfg)
-    if isinstance(found, Examined):
+        found = _run_forked(job, cfg)
+    if isinstance(found, JobResult):
         return found
     reason = f"the process ended with exit code {found}"
     if found < 0:
@@ -128,20 +128,20 @@ def _protected(job: Job, cfg: DictConfig) -> Examined:
         reason += ": too little memory?" if found == -signal.SIGKILL else ""
     failure = Failure("", reason, cfg.name)
     append_rows(Path(cfg.output_dir) / "failures.jsonl", [failure])
-    return Examined(failures=[failure])
+    return JobResult(failures=[failure])
 
 
-def _caught(job: Job, cfg: DictConfig) -> Examined:
+def _run_caught(job: Job, cfg: DictConfig) -> JobResult:
     try:
         return job(cfg)
     except Exception as error:
         log.debug("", exc_info=True)
         failure = Failure("", explain(error), cfg.name)
         append_rows(Path(cfg.output_dir) / "failures.jsonl", [failure])
-        return Examined(failures=[failure])
+        return JobResult(failures=[failure])
 
 
-def _forked(job: Job, cfg: DictConfig) -> Examined | int:
+def _run_forked(job: Job, cfg: DictConfig) -> JobResult | int:
     """What the job gives in a process of its own, or the exit code of that process."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
@@ -164,7 +164,7 @@ def _forked(job: Job, cfg: DictConfig) -> Examined | int:
 def _answer(connection: Connection, job: Job, cfg: DictConfig) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        connection.send(_caught(job, cfg))
+        connection.send(_run_caught(job, cfg))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -197,7 +197,7 @@ class SweepStart(Callback):
 
 
 @contextmanager
-def reported() -> Iterator[None]:
+def report_sweep() -> Iterator[None]:
     """Show the table of a sweep when all its jobs are done; exit code 1 if one of them failed."""
     code: Any = 0
     try:
@@ -206,7 +206,7 @@ def reported() -> Iterator[None]:
         code = stop.code
     stopped = bool(code)
     for folder, number in _running:
-        outcomes = _outcomes(folder, number)
+        outcomes = _collect_outcomes(folder, number)
         code = code or int(not outcomes or any(row.outcome == "failed" for row in outcomes))
         if outcomes:
             print_outcomes(outcomes)
@@ -216,7 +216,7 @@ def reported() -> Iterator[None]:
     sys.exit(code)
 
 
-def _outcomes(folder: Path, number: str) -> list[Outcome]:
+def _collect_outcomes(folder: Path, number: str) -> list[Outcome]:
     """What became of every job, in their order, written into one file of the sweep's folder."""
     place = folder / OUTCOMES / number
     files = sorted(place.glob("*.json"), key=lambda file: int(file.stem))

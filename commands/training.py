@@ -13,7 +13,7 @@ import wandb
 from omegaconf import DictConfig
 
 from callbacks.provenance import Provenance
-from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.building import build, build_benchmarks, build_loggers, to_plain
 from models.checkpoint import check_shapes, read_checkpoint
 from reporting.tables import score_table
 from reporting.terminal import print_trajectory
@@ -26,7 +26,7 @@ def train(cfg: DictConfig) -> pl.Trainer:
     for name, value in {"max_steps": cfg.max_steps, "seed": cfg.seed}.items():
         if not isinstance(value, int) or value < 0:
             raise ValueError(f"{name}={value}: expected a whole number, 0 or more")
-    settings = resolved(cfg)  # what is not set is told by its own name, before anything is made
+    settings = to_plain(cfg)  # what is not set is told by its own name, before anything is made
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     torch.set_float32_matmul_precision("high")
     folder = Path(cfg.paths.run)
@@ -39,17 +39,19 @@ def train(cfg: DictConfig) -> pl.Trainer:
         check_shapes(checkpoint, content["state_dict"], model)
         if cfg.ckpt_path == "last":
             run_id = content["entrain"]["run_id"]
-        log.info("going on from %s, step %d", checkpoint, content["global_step"])
+        log.info("resuming from %s at step %d", checkpoint, content["global_step"])
         if 0 <= cfg.max_steps <= content["global_step"]:
-            log.warning("nothing is left to train: give more than max_steps=%d", cfg.max_steps)
+            log.warning(
+                "already at max_steps=%d: set max_steps higher to train further", cfg.max_steps
+            )
         del content
 
     data = build(cfg.data)
     if cfg.compile:
         model.encoder.compile()
         model.decoder.compile()
-    examined = cfg.callbacks.get("evaluation") is not None
-    benchmarks, failures = build_benchmarks(cfg) if examined else ({}, [])
+    evaluates = cfg.callbacks.get("evaluation") is not None
+    benchmarks, failures = build_benchmarks(cfg) if evaluates else ({}, [])
     if failures:
         raise RuntimeError(f"{failures[0].benchmark}: {failures[0].error}")
     loggers = build_loggers(cfg, run_id)
@@ -62,7 +64,7 @@ def train(cfg: DictConfig) -> pl.Trainer:
             if (folder / "scores.jsonl").exists():
                 floors = score_table(folder / "baselines.jsonl")
                 print_trajectory(score_table(folder / "scores.jsonl"), floors=floors)
-            log.info("everything is in %s", folder)
+            log.info("results are in %s", folder)
     finally:
         wandb.finish()
     return trainer
@@ -77,4 +79,4 @@ def build_callbacks(cfg: DictConfig, benchmarks: dict[str, Any], run_id: str) ->
             continue
         extra = {"benchmarks": benchmarks} if name == "evaluation" else {}
         callbacks.append(build(value, **extra))
-    return [*callbacks, Provenance(resolved(cfg), run_id)]
+    return [*callbacks, Provenance(to_plain(cfg), run_id)]

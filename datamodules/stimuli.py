@@ -1,4 +1,4 @@
-"""A set of sounds with names: what a model is shown when it is examined."""
+"""A set of sounds with names: what a model is shown when it is evaluated."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from datamodules.sound_files import (
 )
 
 
-def existing(path: Path, hint: str) -> Path:
+def require_path(path: Path, hint: str) -> Path:
     """The path, or an error that says what is missing, where it was looked for, and ``hint``."""
     if not path.exists():
         raise FileNotFoundError(f"no {path.name} at {path}: {hint}")
@@ -33,7 +33,7 @@ class StimulusSet:
     """Named sounds, decoded and resampled when they are needed.
 
     The first two hours of them are kept in memory (0.7 GB at 24 kHz), so that a set as small as
-    those of brain data is decoded once however often a model is examined; the rest of a large
+    those of brain data is decoded once however often a model is evaluated; the rest of a large
     set is decoded in every pass.
 
     Parameters

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from datamodules.sentences import Words
 from datamodules.sound_files import read_audio, read_info
-from datamodules.stimuli import StimulusSet, existing
+from datamodules.stimuli import StimulusSet, require_path
 
 SILENCES = frozenset({"", "sil", "sp", "spn", "br", "ns", "<p>", "<unk>", "{sl}"})
 """Labels of intervals without a word, in the tiers of common forced aligners."""
@@ -155,7 +155,7 @@ def cut_phrases(
         else:
             parts.append([word])
     joined: list[list[Word]] = []
-    for part in chain.from_iterable(_bounded(whole, longest) for whole in parts):
+    for part in chain.from_iterable(_within_bounds(whole, longest) for whole in parts):
         short = bool(joined) and min(seconds(joined[-1]), seconds(part)) < shortest
         if short and seconds([joined[-1][0], part[-1]]) <= longest:
             joined[-1].extend(part)
@@ -164,7 +164,7 @@ def cut_phrases(
     return [part for part in joined if shortest <= seconds(part) <= longest]
 
 
-def _bounded(words: list[Word], longest: float) -> list[list[Word]]:
+def _within_bounds(words: list[Word], longest: float) -> list[list[Word]]:
     if seconds(words) <= longest or len(words) == 1:
         return [words]
     middle = (words[0].onset + words[-1].end) / 2
@@ -173,7 +173,7 @@ def _bounded(words: list[Word], longest: float) -> list[list[Word]]:
         return round(words[k].onset - words[k - 1].end, 3), -abs(words[k].onset - middle)
 
     k = max(range(1, len(words)), key=silence_before)
-    return _bounded(words[:k], longest) + _bounded(words[k:], longest)
+    return _within_bounds(words[:k], longest) + _within_bounds(words[k:], longest)
 
 
 def sentence(name: str, audio: Path, words: Sequence[Word], end: float | None = None) -> Sentence:
@@ -208,7 +208,7 @@ def stimulus_set(name: str, sentences: Iterable[Sentence]) -> StimulusSet:
     """
     sentences = list(sentences)
     lengths = {
-        path: read_info(existing(path, f"it is a stimulus of {name}")).seconds
+        path: read_info(require_path(path, f"it is a stimulus of {name}")).seconds
         for path in dict.fromkeys(part.audio for part in sentences)
     }
     for part in sentences:

@@ -32,7 +32,7 @@ class Benchmark(Protocol):
 
 @runtime_checkable
 class Extensible(Benchmark, Protocol):
-    """A benchmark that examines quickly by default, and can say more."""
+    """A benchmark that evaluates quickly by default, and can say more."""
 
     def in_full(self) -> Benchmark:
         """The same with every analysis: the values of this one, and others."""

@@ -50,8 +50,8 @@ class FeatureCache:
     checksums. Frames are not kept. The folder may be deleted at any time.
 
     Files are memory-mapped. What is written has another name until it is whole; what is damaged
-    is thrown away with a warning and made anew. Of several processes the first writes; what not
-    all of them can read is made anew.
+    is thrown away with a warning and made again. Of several processes the first writes; what not
+    all of them can read is made again.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class FeatureCache:
         try:
             known = identity(encoder)
         except Exception as error:  # a rank that failed here alone would leave the others waiting
-            log.info("features of %s are not kept: %s", encoder.name, error)
+            log.info("features of %s are not cached: %s", encoder.name, error)
             known = None
         return partial(self._extract, encoder, known)
 
@@ -132,7 +132,7 @@ class _Drafts:
             draft = self._draft(pooling)
             return _file(draft / _file_name(self.encoder.layers.index(layer)), shape)
         except OSError as error:
-            log.warning("features of %s are not kept: %s", self.encoder.name, error)
+            log.warning("features of %s are not cached: %s", self.encoder.name, error)
             self._drop(pooling)
             return in_memory(pooling, layer, shape)
 
@@ -145,7 +145,7 @@ class _Drafts:
                 del self._drafts[pooling]
             except OSError as error:
                 if not self.places[pooling].is_dir():
-                    log.warning("features of %s are not kept: %s", self.encoder.name, error)
+                    log.warning("features of %s are not cached: %s", self.encoder.name, error)
 
     def discard(self) -> None:
         """Delete what was not kept."""
@@ -216,7 +216,7 @@ def _throw_away(place: Path, error: Exception) -> None:
         return  # another process was faster, and has said so
     except OSError:
         away = place
-    log.warning("features kept in %s are damaged (%s) and made anew", place, error)
+    log.warning("cached features in %s are damaged (%s): computing them again", place, error)
     shutil.rmtree(away, ignore_errors=True)
 
 

@@ -24,7 +24,7 @@ from torch import nn
 from datamodules.stimuli import StimulusSet
 from evaluation.benchmark import Benchmark
 from evaluation.cache import Extract, FeatureCache
-from evaluation.features import Features, counted, extract
+from evaluation.features import Features, count_progress, extract
 from evaluation.processes import gather_objects, rank_and_world
 from evaluation.rows import Failure, Score
 from models.encoder import Encoder, StoredFeatures
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Evaluation:
-    """What one examination gave, the seconds it took, and those of them spent on encoding."""
+    """What one evaluation gave, the seconds it took, and those of them spent on encoding."""
 
     scores: list[Score] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -66,11 +66,11 @@ def evaluate(
     step : int, optional
         Written to every row.
     time_budget : float, optional
-        Seconds after which no further set of stimuli is begun; what is left out is reported.
+        Seconds after which no further set of stimuli is started; what is left out is reported.
     on_error : {"continue", "raise"}
         A benchmark that fails becomes a Failure, or its error is raised on every rank.
     cache : FeatureCache, optional
-        Where pooled features are kept between examinations; scores are the same with and without.
+        Where pooled features are kept between evaluations; scores are the same with and without.
     batch_seconds : float
         Padded audio that is encoded at once.
     on_part : callable, optional
@@ -91,7 +91,7 @@ def evaluate(
         if on_part is not None:
             on_part(Evaluation(scores, failures))
 
-    with _eval_mode(encoder), _exact_products(), torch.inference_mode(), _bar(progress) as bar:
+    with _eval_mode(encoder), _full_float32(), torch.inference_mode(), _bar(progress) as bar:
         groups, unreadable = _by_stimuli(benchmarks, bar)
         add([], [Failure(name, why, encoder.name, step) for name, why in unreadable])
         if unreadable and on_error == "raise":
@@ -130,23 +130,23 @@ def _score_group(
         text = f"{type(error).__name__}: {error}"
         return Failure(benchmark.name, text, encoder.name, step)
 
-    begun = time.perf_counter()
+    started = time.perf_counter()
     features, error = _try_extract(group, device, bar, make)
-    encoding = time.perf_counter() - begun
+    encoding = time.perf_counter() - started
     if error is not None:
         return [], [failed(benchmark, error) for benchmark in group], encoding
     share = encoding / len(group)
     rank_rows: list[Score] = []
     rank_failures: list[Failure] = []
     for benchmark in _my_share(group):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             with _task(bar, f"Scoring {benchmark.name}"):
                 rows = benchmark.score(features[benchmark.pooling])
         except Exception as caught:
             rank_failures.append(failed(benchmark, caught))
             continue
-        seconds = round(share + time.perf_counter() - begun, 3)
+        seconds = round(share + time.perf_counter() - started, 3)
         rank_rows += [replace(row, step=step, seconds=seconds) for row in rows]
     order = {benchmark.name: i for i, benchmark in enumerate(group)}
     rows = [row for rank in gather_objects(rank_rows) for row in rank]
@@ -185,7 +185,7 @@ def _by_stimuli(
     for benchmark in benchmarks:
         try:
             stimuli = benchmark.stimuli
-            marks[benchmark.name] = "" if stimuli is None else _hashed(stimuli, bar)
+            marks[benchmark.name] = "" if stimuli is None else _hash_stimuli(stimuli, bar)
         except Exception as error:
             errors[benchmark.name] = f"{type(error).__name__}: {error}"
     errors = {name: why for rank in gather_objects(errors) for name, why in rank.items()}
@@ -196,8 +196,8 @@ def _by_stimuli(
     return list(groups.values()), list(errors.items())
 
 
-def _hashed(stimuli: StimulusSet, bar: Progress | None) -> str:
-    with counted(bar, f"Hashing {stimuli.name}", len(stimuli)) as advance:
+def _hash_stimuli(stimuli: StimulusSet, bar: Progress | None) -> str:
+    with count_progress(bar, f"Hashing {stimuli.name}", len(stimuli)) as advance:
         return stimuli.hashed(advance)
 
 
@@ -231,7 +231,7 @@ def _eval_mode(encoder: Encoder | StoredFeatures) -> Iterator[None]:
 
 
 @contextmanager
-def _exact_products() -> Iterator[None]:
+def _full_float32() -> Iterator[None]:
     """Matrix products of a GPU in full float32 inside, however they are where this is called.
 
     Scores made while training, which may take shorter products, are then those made from the

@@ -106,7 +106,7 @@ def _encode_share(
     """Encode this rank's batches and collect their features."""
     rank, world = rank_and_world()
     rate = encoder.sample_rate
-    with counted(progress, f"Measuring {stimuli.name}", len(stimuli)) as advance:
+    with count_progress(progress, f"Measuring {stimuli.name}", len(stimuli)) as advance:
         lengths = []
         for index in range(len(stimuli)):
             lengths.append(stimuli.length(index, rate))
@@ -117,7 +117,8 @@ def _encode_share(
     collect = Halving(
         lambda some: collected.add(some, _encode(encoder, stimuli, some, device)), lengths
     )
-    with counted(progress, f"Encoding {stimuli.name} (s)", math.ceil(sum(seconds))) as advance:
+    total = math.ceil(sum(seconds))
+    with count_progress(progress, f"Encoding {stimuli.name} (s)", total) as advance:
         for indices, heard in zip(mine, seconds, strict=True):
             collect(indices)
             advance(heard)
@@ -139,7 +140,7 @@ def _encode(
         )
     if tuple(frames) != tuple(encoder.layers):
         raise ValueError(
-            f"encoder {encoder.name} promises layers {list(encoder.layers)} "
+            f"encoder {encoder.name} declares layers {list(encoder.layers)} "
             f"but returned {list(frames)}"
         )
     for layer, of in frames.items():
@@ -153,7 +154,9 @@ def _encode(
 
 
 @contextmanager
-def counted(progress: Progress | None, what: str, total: int) -> Iterator[Callable[..., object]]:
+def count_progress(
+    progress: Progress | None, what: str, total: int
+) -> Iterator[Callable[..., object]]:
     """A bar for as long as something takes; gives the function that moves it on, by 1 or more."""
     if progress is None:
         yield lambda amount=1: None

@@ -69,7 +69,7 @@ def identity(encoder: Encoder) -> str:
     return description.digest.hexdigest()
 
 
-def described(*values: object) -> str:
+def settings_hash(*values: object) -> str:
     """SHA-256 over all that can be told of some values; what cannot be hashed is passed over."""
     description = _Description(forgiving=True)
     for number, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""Work on batches that are halved where memory is short."""
+"""Work in batches, retried in halves when memory runs out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 class Halving:
-    """Does work batch by batch; a batch that is too much for the memory is halved, down to one.
+    """Does work batch by batch, and retries a batch in halves when it runs out of memory.
 
     A size that was too much once is not tried again.
 
@@ -68,5 +68,5 @@ class Halving:
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
-        log.warning("out of memory with %d sounds at once: trying fewer", len(part))
+        log.warning("out of memory with batch size %d: retrying with smaller batches", len(part))
         return False

@@ -168,7 +168,7 @@ class Collected:
         """Every layer, in stimulus order."""
         if pooling not in FRAMES:
             return {layer: Features(self._vectors[pooling, layer]) for layer in self.layers}
-        return {layer: self._joined(self._frames[pooling], layer) for layer in self.layers}
+        return {layer: self._join(self._frames[pooling], layer) for layer in self.layers}
 
     def _check(self, layer: str, indices: list[int], values: Tensor) -> None:
         finite = torch.isfinite(values).flatten(1).all(1)
@@ -182,7 +182,7 @@ class Collected:
             self._vectors[pooling, layer] = self._allocate(pooling, layer, shape)
         self._vectors[pooling, layer][indices] = values
 
-    def _joined(self, batches: Batches, layer: str) -> Features:
+    def _join(self, batches: Batches, layer: str) -> Features:
         """Frames of one layer, zero behind each sound's end."""
         pieces = [(torch.tensor(indices), found[layer]) for indices, found in batches]
         first = pieces[0][1]

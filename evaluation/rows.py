@@ -170,12 +170,12 @@ def replace_rows(path: Path, rows: Iterable[DataclassInstance]) -> None:
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Rows of a ``scores.jsonl`` of any version; a torn last line is left out."""
+    """Rows of a ``scores.jsonl`` of any version; a incomplete last line is left out."""
     return [as_score(row) for _, rows in read_score_rows(path) for row in rows]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Rows of any jsonl file of ours as mappings; a torn last line is left out."""
+    """Rows of any jsonl file of ours as mappings; a incomplete last line is left out."""
     return [row for _, rows in read_chunks(path, log.debug) for row in rows]
 
 
@@ -206,7 +206,7 @@ def read_chunks(
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Rows of a jsonl file, many at once, and the number of their first line.
 
-    A torn last line (a killed run) is left out, and ``note`` is told.
+    A incomplete last line (a killed run) is left out, and ``note`` is told.
 
     Raises
     ------
@@ -240,4 +240,4 @@ def _read_one_by_one(
                     f"{path} line {number} is not JSON ({error}): a run that was killed tears its "
                     "last line only; mend or remove this one"
                 ) from error
-            note(f"{path}: the last line is torn (a killed run?) and left out")
+            note(f"{path}: the last line is incomplete (a killed run?) and left out")

@@ -1,4 +1,4 @@
-"""What is scored in a folder already, so that nothing is scored twice."""
+"""Which benchmarks a folder has scores of, so that nothing is scored twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 
 from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Evaluation, fingerprint
-from evaluation.identity import UnknownIdentityError, described, identity
+from evaluation.identity import UnknownIdentityError, identity, settings_hash
 from evaluation.rows import Failure, Score, append_rows, read_lines, read_scores, replace_rows
 from models.encoder import Encoder, StoredFeatures
 
@@ -65,8 +65,8 @@ class Scored:
         folder.mkdir(parents=True, exist_ok=True)
         append_rows(folder / SCORES, [])
         self._weights = fingerprint(encoder)
-        self._known = _known(encoder, self._weights)
-        self._settings = (_counting(settings), others)
+        self._known = _identity_of(encoder, self._weights)
+        self._settings = (_effective_settings(settings), others)
         self._marks: dict[str, str] = {}
 
     def rest(self, benchmarks: Iterable[Benchmark], again: bool = False) -> list[Benchmark]:
@@ -74,7 +74,7 @@ class Scored:
         benchmarks = list(benchmarks)
         if self._known is None:
             return benchmarks
-        self._marks = {b.name: described(self._known, self._settings, b) for b in benchmarks}
+        self._marks = {b.name: settings_hash(self._known, self._settings, b) for b in benchmarks}
         kept = self.folder / SCORED
         lines = read_lines(kept) if kept.exists() else []
         found = {(line["benchmark"], line["settings"]) for line in lines}
@@ -97,7 +97,7 @@ class Scored:
         append_rows(self.folder / SCORES, part.scores)
 
     def settle(self, benchmarks: Iterable[Benchmark], failures: Iterable[Failure]) -> None:
-        """Note of which benchmarks everything is written: of those that no failure names.
+        """Record the benchmarks that completed: those that no failure names.
 
         A failure that names no benchmark is one of all.
         """
@@ -114,15 +114,15 @@ class Scored:
         return [row for row in rows if (row.encoder, row.fingerprint) == own]
 
 
-def write_failures(path: Path, examined: Iterable[str], failures: Sequence[Failure]) -> None:
-    """Append failures; earlier ones of what was examined now, or of no benchmark, are gone."""
-    over = {*examined, ""}
+def write_failures(path: Path, evaluated: Iterable[str], failures: Sequence[Failure]) -> None:
+    """Append failures; earlier ones of what was evaluated now, or of no benchmark, are gone."""
+    over = {*evaluated, ""}
     earlier = read_lines(path) if path.exists() else []
     others = [Failure(**line) for line in earlier if line["benchmark"] not in over]
     replace_rows(path, [*others, *failures])
 
 
-def _known(encoder: Encoder | StoredFeatures, weights: str) -> str | None:
+def _identity_of(encoder: Encoder | StoredFeatures, weights: str) -> str | None:
     """Hash of the weights; of an encoder without weights, of its code and attributes."""
     own = [*encoder.parameters(), *encoder.buffers()] if isinstance(encoder, nn.Module) else None
     if own or (own is None and weights):
@@ -130,12 +130,12 @@ def _known(encoder: Encoder | StoredFeatures, weights: str) -> str | None:
     try:
         return identity(encoder)  # type: ignore[arg-type]
     except UnknownIdentityError as error:
-        log.info("%s is always scored anew: %s", encoder.name, error)
+        log.info("%s is always scored again: %s", encoder.name, error)
         return None
 
 
-def _counting(settings: Any) -> Any:
+def _effective_settings(settings: Any) -> Any:
     """Settings that count, also of an encoder within another."""
     if isinstance(settings, Mapping):
-        return {k: _counting(v) for k, v in settings.items() if k not in WITHOUT_EFFECT}
+        return {k: _effective_settings(v) for k, v in settings.items() if k not in WITHOUT_EFFECT}
     return settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reporting.kinds import PROBES, followed
+from reporting.kinds import PROBES, followed_scores
 from reporting.tables import headlines
 
 REFERENCE = Path(__file__).parent / "reference" / "hear2021_leaderboard.csv"
@@ -41,7 +41,7 @@ def task_scores(scores: pd.DataFrame) -> pd.DataFrame:
         ``normalised = (value - chance) / (1 - chance)`` (missing for d', which has no upper
         bound) and ``z = (value - mean) / sd`` of the reference (missing for other tasks).
     """
-    heads = headlines(followed(scores[scores["benchmark"].str.startswith(PROBES)]))
+    heads = headlines(followed_scores(scores[scores["benchmark"].str.startswith(PROBES)]))
     heads = heads.assign(probe=heads["analysis"].astype("str"), measure=heads["of"].astype("str"))
     heads = heads[heads["probe"].isin(PREFERRED)]
     known = reference()

@@ -16,7 +16,7 @@ ASIDE = (MAP, PROSODY, SHARING, *WORDS)
 """Analyses that have figures of their own and are followed by no trajectory."""
 
 
-def followed(rows: pd.DataFrame) -> pd.DataFrame:
+def followed_scores(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows that headlines and trajectories are made from.
 
     Parameters

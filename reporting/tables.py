@@ -12,7 +12,7 @@ import pandas as pd
 
 from evaluation.metrics import LOWER_IS_BETTER
 from evaluation.rows import COLUMNS, SELECTED, read_score_rows, with_meaning
-from reporting.kinds import EXCESS, followed
+from reporting.kinds import EXCESS, followed_scores
 
 Row = Mapping[str, object]
 
@@ -30,7 +30,7 @@ def score_table(source: str | PathLike[str] | Iterable[object]) -> pd.DataFrame:
     Parameters
     ----------
     source : path or iterable
-        A ``scores.jsonl``, whose last line may be torn (a killed run), or rows: mappings or
+        A ``scores.jsonl``, whose last line may be incomplete (a killed run), or rows: mappings or
         dataclass instances. Fields that a score does not have are left out.
 
     Returns
@@ -103,7 +103,7 @@ def goodness(table: pd.DataFrame) -> pd.Series:
 
 
 def _best_layers(scores: pd.DataFrame, key: Sequence[str]) -> pd.DataFrame:
-    scores = followed(scores)
+    scores = followed_scores(scores)
     means = layer_means(_prefer(scores, scores["layer"] == SELECTED, key), key)
     groups = [means[name] for name in key]
     best = means.loc[goodness(means).groupby(groups, dropna=False, sort=False).idxmax()]
@@ -148,7 +148,7 @@ def above_surrogates(heads: pd.DataFrame) -> pd.DataFrame:
 
 
 def throughout(scores: pd.DataFrame) -> pd.DataFrame:
-    """Without metrics that were examined at one step only, of benchmarks that were at several.
+    """Without metrics that were evaluated at one step only, of benchmarks that were at several.
 
     So are those of the full form of a benchmark, which the end of a run takes.
     """

@@ -150,7 +150,7 @@ def test_a_checkpoint_says_what_it_was_trained_on(tmp_path: Path) -> None:
         "data_fingerprint": "abc",
         "revision": "def",
     }
-    (folder / "step_00000009.ckpt").write_text("torn")
+    (folder / "step_00000009.ckpt").write_text("incomplete")
     assert set(facts_of_checkpoints(tmp_path)) == {"checkpoint"}
     assert facts_of_checkpoints(tmp_path / "nothing") == {}
 

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 
-from commands.building import build, build_loggers, resolved
+from commands.building import build, build_loggers, to_plain
 from commands.folders import CONF
 from commands.training import build_callbacks
 from tests.composing import config, options
@@ -44,13 +44,13 @@ def test_every_option_composes_and_resolves(name: str, tmp_path: Path) -> None:
     scripts = scripts_of(name)
     assert scripts, f"no script has the group of {name}"
     for script in scripts:
-        content = resolved(config(tmp_path, chosen(name), script=script))
+        content = to_plain(config(tmp_path, chosen(name), script=script))
         assert content["name"]
 
 
 @pytest.mark.parametrize("script", ["train", "probe"])
 def test_scripts_compose_as_they_are(script: str, tmp_path: Path) -> None:
-    content = resolved(config(tmp_path, script=script))
+    content = to_plain(config(tmp_path, script=script))
     assert set(content["benchmark"]) == {"fmri", "eeg", "probe"}
 
 
@@ -135,7 +135,7 @@ def test_callbacks_are_built_with_one_schedule(name: str, tmp_path: Path) -> Non
 
 
 def test_the_published_experiment_has_the_published_values(tmp_path: Path) -> None:
-    content = resolved(
+    content = to_plain(
         config(tmp_path, "experiment=encodecmae_base_published", "paths.audio=sounds")
     )
     model = content["model"]

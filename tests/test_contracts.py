@@ -13,7 +13,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from commands.building import build, build_encoder, resolved
+from commands.building import build, build_encoder, to_plain
 from commands.errors import causes, explain
 from commands.facts import FACTS, TABLE, facts_of, read_table
 from datamodules.simulated.sounds import BRAIN, numbered_sound
@@ -22,7 +22,7 @@ from models.frontend import FrontEnd
 from models.targets import Target
 from tests.composing import TINY, config, options
 from tests.models.published_encodecmae import save_published
-from tests.models.tiny_joined import save_joined
+from tests.models.tiny_joined import save_join
 from tests.models.tiny_transformers import save_tiny
 
 SECONDS = (1.07, 2.0)
@@ -134,7 +134,7 @@ def test_targets_give_codes_of_every_frame_and_stay_frozen(name: str, tmp_path: 
 def encoder_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """What encoders that are read from a file are given."""
     folder = tmp_path_factory.mktemp("encoders")
-    content = resolved(config(folder, *TINY))
+    content = to_plain(config(folder, *TINY))
     state = {
         "entrain": {"config": content},
         "state_dict": build(config(folder, *TINY).model).state_dict(),
@@ -142,7 +142,7 @@ def encoder_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[st
     }
     torch.save(state, folder / "step.ckpt")
     save_tiny("HubertModel", folder / "tiny")
-    save_joined("Voxtral", folder / "joined")
+    save_join("Voxtral", folder / "joined")
     np.savez(folder / "made.npz", stimuli=NAMES, layer=np.array([[1.0, 2.0], [3.0, 4.0]]))
     return {
         "audio_language_model": [f"encoder.path='{folder}/joined'", "encoder.prompt=[1]"],

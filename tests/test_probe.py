@@ -1,4 +1,4 @@
-"""The examination of any encoder through the real configs: scores, failures, exit codes."""
+"""The evaluation of any encoder through the real configs: scores, failures, exit codes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_scores_are_one_a_line_and_nothing_fails(
 
 
 @pytest.mark.long
-def test_rows_of_a_second_examination_are_appended(tmp_path: Path) -> None:
+def test_rows_of_a_second_evaluation_are_appended(tmp_path: Path) -> None:
     only = "benchmark=[probe/simulated_vowel]"
     small = "+benchmark.probe.simulated_vowel.task.n_sounds=64"
     for _ in range(2):
@@ -197,7 +197,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     }
 
 
-def examined(folder: Path, arrays: dict[str, np.ndarray]) -> Path:
+def probed(folder: Path, arrays: dict[str, np.ndarray]) -> Path:
     folder.mkdir()
     np.savez(folder / "made.npz", **arrays)  # type: ignore[arg-type]
     probe(config(folder, f"encoder.path='{folder}/made.npz'", encoder="precomputed"))
@@ -209,12 +209,12 @@ def test_stored_features_are_matched_by_name(tmp_path: Path, stored: dict[str, n
     order = np.random.default_rng(1).permutation(len(stored["stimuli"]))
     shuffled = {name: array[order] for name, array in stored.items()}
     folders = {"one": stored, "two": shuffled}
-    one, two = (values(examined(tmp_path / name, arrays)) for name, arrays in folders.items())
+    one, two = (values(probed(tmp_path / name, arrays)) for name, arrays in folders.items())
     assert {row[0] for row in one} == BOTH
     assert {row[2] for row in one} == {"first", "second"}
     assert one == two
     mixed = {**shuffled, "stimuli": stored["stimuli"]}  # rows without their names
-    assert values(examined(tmp_path / "three", mixed)) != one
+    assert values(probed(tmp_path / "three", mixed)) != one
 
 
 @pytest.mark.long
@@ -224,7 +224,7 @@ def test_a_stimulus_that_is_not_stored_is_named(
     gone = str(stored["stimuli"][3])
     rest = {name: np.delete(array, 3, axis=0) for name, array in stored.items()}
     with pytest.raises(SystemExit) as exit:
-        examined(tmp_path / "run", rest)
+        probed(tmp_path / "run", rest)
     assert exit.value.code == 1
     (failure,) = failures(tmp_path / "run")
     assert failure["benchmark"] == "fmri/simulated"

@@ -1,4 +1,4 @@
-"""The main job through the real configs: train, examine, save, resume."""
+"""The main job through the real configs: train, evaluate, save, resume."""
 
 from __future__ import annotations
 
@@ -183,13 +183,13 @@ def test_evaluation_leaves_the_weights_bit_identical(finished: Path, tmp_path: P
     assert all(value.equal(without[name]) for name, value in with_scores.items())
 
 
-def test_examinations_can_be_left_to_others(
+def test_evaluations_can_be_left_to_others(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     changes = ["callbacks.evaluation=null", "max_steps=4", "schedule.every=4", "schedule.early=1"]
     train(tiny(tmp_path, *changes, "+benchmark.probe.simulated_vowel.no_such_setting=1"))
-    assert f"everything is in {tmp_path}" in caplog.text
+    assert f"results are in {tmp_path}" in caplog.text
     assert not (tmp_path / "scores.jsonl").exists()
     saved = sorted((tmp_path / "checkpoints").glob("step_*.ckpt"))
     assert [int(path.stem.removeprefix("step_")) for path in saved] == [0, 2, 4]

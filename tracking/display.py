@@ -1,4 +1,4 @@
-"""What a run shows of its scores: keys for the loggers, the page, figures."""
+"""What a run shows of its scores: logger keys, the page, figures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def keys_of_steps(rows: Iterable[Score]) -> dict[int, dict[str, float]]:
 
 
 def cost_keys(result: Evaluation) -> dict[str, float]:
-    """What one examination took."""
+    """What one evaluation took."""
     return {
         "eval/seconds": result.seconds,
         "eval/scoring_seconds": result.seconds - result.encoding_seconds,
@@ -78,7 +78,7 @@ def show_profiles(
     scores: Iterable[Score],
     benchmarks: Iterable[Benchmark],
 ) -> None:
-    """Figures of the newest examination, of benchmarks that no single curve shows."""
+    """Figures of the newest evaluation, of benchmarks that no single curve shows."""
     in_time = {b.name for b in benchmarks if getattr(b, "in_time", False)}
     rows = [row for row in scores if row.benchmark in in_time]
     figures = write_profiles(score_table(rows), folder / "figures")

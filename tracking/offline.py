@@ -39,10 +39,10 @@ def wandb_logger(
     shared : bool
         Online, let others log into this run while it lasts.
     beside : bool
-        This is the second writer of a run that ``train.py`` has begun.
+        This is the second writer of a run that ``train.py`` has started.
     """
     mode = os.environ.get("WANDB_MODE") or ("online" if has_login() else "offline")
-    online = any(Path(save_dir, "wandb").glob(f"run-*-{run_id}"))  # what train.py has begun
+    online = any(Path(save_dir, "wandb").glob(f"run-*-{run_id}"))  # what train.py has started
     if mode == "online" and shared and (online or not beside):
         mode = "shared"
     elif mode == "online" and beside:

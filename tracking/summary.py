@@ -20,20 +20,20 @@ ORIGIN = ("data_fingerprint", "git_revision", "target_digest", "run_id")
 """What a checkpoint says of its run, under ``checkpoint["entrain"]``."""
 
 
-def tell_origin(loggers: Sequence[Logger], origin: Mapping[str, Any]) -> None:
+def log_provenance(loggers: Sequence[Logger], origin: Mapping[str, Any]) -> None:
     """``origin`` in the run's config: training data, code, targets and run."""
     told = {name: origin[name] for name in ORIGIN if name in origin}
     for run in _runs(loggers):
         run.config.update({"origin": told}, allow_val_change=True)  # the code of a resumed run
 
 
-def tell_checkpoints(loggers: Sequence[Logger], names: Mapping[str, str]) -> None:
+def log_checkpoint_paths(loggers: Sequence[Logger], names: Mapping[str, str]) -> None:
     """``checkpoints/last`` and ``checkpoints/best`` in the summary."""
     for run in _runs(loggers):
         run.summary.update({f"checkpoints/{name}": file for name, file in names.items()})
 
 
-def tell_summaries(loggers: Sequence[Logger], headlines: Mapping[int, Mapping[str, float]]) -> None:
+def update_summary(loggers: Sequence[Logger], headlines: Mapping[int, Mapping[str, float]]) -> None:
     """Best, final and area of all that was logged until now, so that a kill leaves them too.
 
     Parameters

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 
-def sounding(
+def label_frames(
     events: Float[Tensor, "events 3"], classes: int, frames: int, rate: float, offset: float
 ) -> Bool[Tensor, "frames classes"]:
     """Which classes sound at the centre of each frame.
@@ -30,7 +30,7 @@ def sounding(
     return table
 
 
-def median_filtered(
+def filter_median(
     active: Bool[Tensor, "frames classes"], width: int
 ) -> Bool[Tensor, "frames classes"]:
     """Median over ``width`` frames (an odd number) around each; clips are mirrored at their ends.

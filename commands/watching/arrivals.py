@@ -18,8 +18,8 @@ class Arrivals:
     """Checkpoints in the order of their steps, each once.
 
     What has its final name is whole (:mod:`callbacks.checkpoints`). Drafts are passed over, and
-    ``last.ckpt``, which is a second name of the newest. One that is taken away before its turn
-    comes all the same: who opens it finds out. One that is written anew comes again.
+    ``last.ckpt``, which is a second name of the newest. One that is removed before its turn
+    comes all the same: who opens it finds out. One that is rewritten comes again.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Arrivals:
             )
         self.folder, self.every, self.until_idle = folder, every, until_idle
         self.finished = False
-        """Set by whom has met the last step: the end, as soon as nothing waits."""
+        """Set by the consumer after the last step; iteration stops when the queue is empty."""
 
     def __iter__(self) -> Iterator[Path]:
         taken: dict[Path, Mark] = {}
@@ -61,12 +61,12 @@ class Arrivals:
                 time.sleep(self.every)
 
     def _present(self) -> dict[Path, Mark]:
-        """Paths, and what changes where a file is written anew."""
+        """Paths, and what changes where a file is rewritten."""
         found = {}
         for path in self.folder.glob("step_*.ckpt"):
             try:
                 stat = path.stat()
-            except FileNotFoundError:  # taken away since
+            except FileNotFoundError:  # deleted since
                 continue
             found[path] = (stat.st_ino, stat.st_mtime_ns)
         return found

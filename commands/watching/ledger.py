@@ -1,4 +1,4 @@
-"""Rows on disk of which each examination is there whole, and once."""
+"""Crash-safe score file: each evaluation is complete and appears once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Place = tuple[str, int | None, str]
 
 @dataclass(frozen=True)
 class Entry:
-    """One examination whose rows are whole: of one encoder, at one step, on one benchmark.
+    """One evaluation whose rows are whole: of one encoder, at one step, on one benchmark.
 
     ``settings`` names how the benchmark was set, ``rows`` how many rows it gave.
     """
@@ -29,15 +29,15 @@ class Entry:
 
     @property
     def place(self) -> Place:
-        """Where only one can be: other weights or settings take the place of the former."""
+        """Key: a later evaluation under it replaces the earlier one."""
         return self.encoder, self.step, self.benchmark
 
 
 class Ledger:
-    """A file of rows, and beside it which examinations they are whole for.
+    """A file of rows, and beside it which evaluations they are whole for.
 
     ``NAME.done.jsonl`` gets its line after the rows of ``NAME.jsonl`` were written. What a killed
-    process left without that line is taken away at the next start, and scored again.
+    process left without that line is removed at the next start, and scored again.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Ledger:
         self._tidy()
 
     def has(self, entry: Entry) -> bool:
-        """Whether that examination stands here, with the same weights and settings."""
+        """Whether that evaluation is complete here, with the same weights and settings."""
         known = self._entries.get(entry.place)
         return known is not None and (known.fingerprint, known.settings) == (
             entry.fingerprint,
@@ -62,7 +62,7 @@ class Ledger:
         )
 
     def add(self, rows: Sequence[Score], settings: Callable[[str], str]) -> None:
-        """Write the rows of whole examinations, then that they are whole.
+        """Write the rows of complete evaluations, then mark them as complete.
 
         ``settings`` names the settings of a benchmark by its name.
         """
@@ -77,11 +77,11 @@ class Ledger:
         self._entries |= {entry.place: entry for entry in entries}
 
     def forget_others(self, step: int, fingerprint: str) -> None:
-        """Take away the rows that other weights have left at a step."""
+        """Remove the rows that other weights have left at a step."""
         self._forget([e.place for e in self.at(step) if e.fingerprint != fingerprint])
 
     def at(self, step: int) -> list[Entry]:
-        """The examinations of one step."""
+        """The evaluations of one step."""
         return [entry for entry in self._entries.values() if entry.step == step]
 
     def _forget(self, places: Iterable[Place]) -> None:
@@ -90,7 +90,7 @@ class Ledger:
             self._tidy()
 
     def _tidy(self) -> None:
-        """Keep the rows of whole examinations, and of those alone the entries."""
+        """Drop rows of incomplete evaluations, and entries whose rows are missing."""
         counts = _counts(self.scores)
         for place, entry in list(self._entries.items()):
             if counts.get((*place, entry.fingerprint)) != entry.rows:
@@ -102,7 +102,7 @@ class Ledger:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """Entries of a file that may not be there; a line that a kill has torn is left out."""
+    """Entries of a file, none if it is missing; incomplete lines of a killed run are skipped."""
     entries = []
     for line in path.read_text().splitlines() if path.exists() else ():
         try:

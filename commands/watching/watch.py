@@ -1,4 +1,4 @@
-"""``python probe.py encoder=checkpoint watch=RUN_FOLDER``: examine a run while it is trained.
+"""``python probe.py encoder=checkpoint watch=RUN_FOLDER``: evaluate a run while it is trained.
 
 The watcher is in commands/watching/watcher.py; here the run's config becomes benchmarks and
 loggers.
@@ -24,9 +24,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.building import build, build_benchmarks, build_loggers, to_plain
 from commands.folders import CONF
-from commands.moved import with_moved
+from commands.moved import update_config
 from commands.watching.arrivals import Arrivals
 from commands.watching.watcher import Plan, Watcher
 from evaluation.schedule import Schedule
@@ -50,10 +50,10 @@ FOREIGN = ("models.external.hear",)
 
 def watch(cfg: DictConfig, device: torch.device) -> None:
     """Score the checkpoints of a run as they appear; exit code 1 if anything failed."""
-    run = checked(cfg)
+    run = check_watch(cfg)
     arrivals = Arrivals(run / "checkpoints", cfg.watch_every, cfg.watch_until_idle)
     interrupted = False
-    with alone(run / "watch") as folder:
+    with exclusive_lock(run / "watch") as folder:
         watcher = Watcher(
             folder,
             partial(plan, cfg, run),
@@ -71,15 +71,15 @@ def watch(cfg: DictConfig, device: torch.device) -> None:
         finally:
             wandb.finish()
     print_trajectory(score_table(watcher.ledger.scores), floors=score_table(watcher.floor.scores))
-    log.info("everything is in %s", folder)
+    log.info("results are in %s", folder)
     if interrupted:
-        log.info("interrupted: the same command goes on")
+        log.info("interrupted: the same command continues")
         sys.exit(130)
     if watcher.failures:
         sys.exit(1)
 
 
-def checked(cfg: DictConfig) -> Path:
+def check_watch(cfg: DictConfig) -> Path:
     """The run folder, if there is one and nothing is asked for that a watch does not do."""
     kind = OmegaConf.load(CONF / "encoder" / "checkpoint.yaml")
     if cfg.encoder.get("_target_") != kind["_target_"]:  # type: ignore[index, call-overload]
@@ -103,77 +103,77 @@ def checked(cfg: DictConfig) -> Path:
 
 
 def _is_training(config: Path) -> bool:
-    """Whether a run has begun that has not saved anything yet."""
+    """Whether a run has started that has not saved anything yet."""
     return config.is_file() and "schedule" in OmegaConf.load(config)
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[Path]:
+def exclusive_lock(folder: Path) -> Iterator[Path]:
     """Make the folder, and let one process at a time have it; a kill sets it free."""
     folder.mkdir(exist_ok=True)
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RuntimeError(f"another process watches {folder.parent}: end it first") from error
+            raise RuntimeError(f"another process watches {folder.parent}: stop it first") from error
         yield folder
 
 
 def plan(cfg: DictConfig, run: Path, origin: Mapping[str, Any]) -> Plan:
     """Benchmarks and loggers of the run, or those that were asked for."""
-    config = with_moved(origin["config"])
-    as_in_training(config)
-    examination = asked(cfg, config)
-    benchmarks, missing = build_benchmarks(examination)
+    config = update_config(origin["config"])
+    match_training_kernels(config)
+    evaluation = requested_benchmarks(cfg, config)
+    benchmarks, missing = build_benchmarks(evaluation)
     if not benchmarks and not missing:
         raise ValueError(f"the run in {run} names no benchmarks: give suite=… or benchmark=[…]")
     own = config["callbacks"].get("evaluation") or {}
     default = OmegaConf.load(CONF / "callbacks" / "default.yaml").evaluation
-    baselines = trusted(own.get("baselines") or OmegaConf.to_container(default.baselines))
+    baselines = check_targets(own.get("baselines") or OmegaConf.to_container(default.baselines))
     return Plan(
         title=config["name"],
         benchmarks=list(benchmarks.values()),
-        settings=naming(examination),
+        settings=settings_hash(evaluation),
         missing=missing,
         baselines=list(build(OmegaConf.create(baselines)).values()),
-        loggers=build_loggers(tracked(cfg, config, run), origin["run_id"], beside=True),
+        loggers=build_loggers(run_loggers(cfg, config, run), origin["run_id"], beside=True),
         full_at_end=own.get("full_at_end", default.full_at_end),
-        skipped=skipped(run, config),
+        skipped=missed_steps(run, config),
     )
 
 
-def asked(cfg: DictConfig, config: Mapping[str, Any]) -> DictConfig:
+def requested_benchmarks(cfg: DictConfig, config: Mapping[str, Any]) -> DictConfig:
     """Benchmarks and their settings: the run's own, where the command line names none."""
     names = ("benchmark", "optional", "full", "probes")
     own = {name: config.get(name) for name in names}
-    if chosen("benchmark", "suite"):
-        named = resolved(cfg)
+    if overridden("benchmark", "suite"):
+        named = to_plain(cfg)
         own = {name: named[name] for name in names}
     else:
-        own |= {name: cfg[name] for name in ("full", "probes") if chosen(name)}
-        trusted(own["benchmark"])
+        own |= {name: cfg[name] for name in ("full", "probes") if overridden(name)}
+        check_targets(own["benchmark"])
     return OmegaConf.create(own)
 
 
-def tracked(cfg: DictConfig, config: Mapping[str, Any], run: Path) -> DictConfig:
+def run_loggers(cfg: DictConfig, config: Mapping[str, Any], run: Path) -> DictConfig:
     """Loggers and their settings: the run's own, writing into its folder."""
-    if chosen("logger"):
+    if overridden("logger"):
         OmegaConf.update(cfg, "name", config["name"])
         OmegaConf.update(cfg, "paths.run", str(run))
         return cfg
-    loggers = trusted(config.get("logger") or {})
+    loggers = check_targets(config.get("logger") or {})
     return OmegaConf.create(
         {"logger": {name: {**value, "save_dir": str(run)} for name, value in loggers.items()}}
     )
 
 
-def chosen(*groups: str) -> bool:
+def overridden(*groups: str) -> bool:
     """Whether the command line names one of these."""
     own = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     return any(override.lstrip("+~").split("=")[0].split(".")[0] in groups for override in own)
 
 
-def trusted(config: Any) -> Any:
+def check_targets(config: Any) -> Any:
     """A config that came with a checkpoint, if all that it names to be called is ours.
 
     Raises
@@ -207,9 +207,9 @@ def _targets(config: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def naming(examination: DictConfig) -> Callable[..., str]:
+def settings_hash(evaluation: DictConfig) -> Callable[..., str]:
     """Names the settings of a benchmark: what is scored with others is scored again."""
-    plain = resolved(examination)
+    plain = to_plain(evaluation)
 
     def settings(benchmark: str, full: bool) -> str:
         kind, name = benchmark.split("/")[:2]
@@ -220,7 +220,7 @@ def naming(examination: DictConfig) -> Callable[..., str]:
     return settings
 
 
-def skipped(run: Path, config: Mapping[str, Any]) -> list[int]:
+def missed_steps(run: Path, config: Mapping[str, Any]) -> list[int]:
     """Steps before the first checkpoint that is there, which a run from its start has saved."""
     steps = [step_of(path) for path in (run / "checkpoints").glob("step_*.ckpt")]
     if config.get("ckpt_path") is not None or not steps:
@@ -230,7 +230,7 @@ def skipped(run: Path, config: Mapping[str, Any]) -> list[int]:
     return [step for step in range(min(steps)) if schedule.due(step, config["max_steps"])]
 
 
-def as_in_training(config: Mapping[str, Any]) -> None:
+def match_training_kernels(config: Mapping[str, Any]) -> None:
     """The choice of kernels of train.py, so that scores equal its own to the last bit."""
     deterministic = config["trainer"].get("deterministic")
     if deterministic:

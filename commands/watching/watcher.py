@@ -1,4 +1,4 @@
-"""Examine the checkpoints of a run in a process of its own."""
+"""Evaluate the checkpoints of a run in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from pytorch_lightning.loggers import Logger, WandbLogger
 
-from callbacks.evaluation import full_forms, suits
+from callbacks.evaluation import applies_to, full_forms
 from commands.watching.ledger import Entry, Ledger, read_entries
 from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Encoder, Evaluation, evaluate, fingerprint
@@ -31,7 +31,7 @@ from tracking.display import (
     show_trajectory,
 )
 from tracking.offline import FLUSH_SECONDS
-from tracking.summary import tell_origin, tell_summaries
+from tracking.summary import log_provenance, update_summary
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Watcher:
     Parameters
     ----------
     folder : Path
-        Gets the files that training writes when it examines: ``scores.jsonl``,
+        Gets the files that training writes when it evaluates: ``scores.jsonl``,
         ``baselines.jsonl``, ``failures.jsonl`` (of this start: what failed is tried again),
         ``trajectory.html`` and ``.png``, ``figures/``. Of each step, ``logged.jsonl`` says what
         the loggers were given.
@@ -70,7 +70,7 @@ class Watcher:
         From the path of a checkpoint to the model.
     device : torch.device
     time_budget : float, optional
-        Seconds for one examination.
+        Seconds for one evaluation.
     progress : bool
     """
 
@@ -99,14 +99,14 @@ class Watcher:
         (folder / "failures.jsonl").write_text("")
 
     def visit(self, path: Path) -> bool:
-        """Examine one checkpoint; whether it is that of the run's last step."""
+        """Evaluate one checkpoint; whether it is that of the run's last step."""
         try:
             origin = read_checkpoint(path)["entrain"]
             encoder = self._load(path).to(self.device)
         except Exception as error:
             self._unreadable(path, error)
         else:
-            self._examine(encoder, origin)
+            self._evaluate_checkpoint(encoder, origin)
         return self.last_step is not None and step_of(path) >= self.last_step
 
     def close(self) -> None:
@@ -115,9 +115,9 @@ class Watcher:
             step = max(row.step or 0 for row in self.ledger.scores)
             log_score_table(self._plan.loggers, self.ledger.scores, step)
 
-    # ---- examining ---------------------------------------------------------------------------
+    # ---- evaluating ---------------------------------------------------------------------------
 
-    def _examine(self, encoder: Any, origin: Mapping[str, Any]) -> None:
+    def _evaluate_checkpoint(self, encoder: Any, origin: Mapping[str, Any]) -> None:
         step = int(encoder.step)
         self.last_step = int(origin.get("last_step") or origin["config"]["max_steps"])
         plan = self._begin(origin)
@@ -127,17 +127,22 @@ class Watcher:
         self._show(plan, step, result, origin)
 
     def _begin(self, origin: Mapping[str, Any]) -> Plan:
-        """The plan, made at the first checkpoint, and the floor examined."""
+        """The plan, made at the first checkpoint, and the floor evaluated."""
         if self._plan is None:
             plan = self._plan = self._make_plan(origin)
             self._fail(plan.missing)
             gone = [step for step in plan.skipped if not self.ledger.at(step)]
-            self._fail([Failure("", "its checkpoint was gone before", step=step) for step in gone])
+            self._fail(
+                [
+                    Failure("", "its checkpoint was deleted before it was scored", step=step)
+                    for step in gone
+                ]
+            )
             for encoder in plan.baselines:
                 if isinstance(encoder, torch.nn.Module):
                     encoder.to(self.device)
-                suited = [b for b in plan.benchmarks if suits(encoder, b)]
-                self._score(self.floor, encoder, None, suited, False)
+                applicable = [b for b in plan.benchmarks if applies_to(encoder, b)]
+                self._score(self.floor, encoder, None, applicable, False)
         return self._plan
 
     def _score(
@@ -173,7 +178,7 @@ class Watcher:
         if not path.exists():
             if self.ledger.at(step_of(path)):
                 return
-            text = f"{path.name} was taken away before it was scored"
+            text = f"{path.name} was deleted before it was scored"
         self._fail([Failure("", text, step=step_of(path))])
 
     def _fail(self, failures: Sequence[Failure]) -> None:
@@ -214,5 +219,5 @@ class Watcher:
             self._headlines = keys_of_steps(self.ledger.scores)
         else:
             self._headlines |= keys_of_steps(rows)
-        tell_origin(plan.loggers, origin)
-        tell_summaries(plan.loggers, self._headlines)
+        log_provenance(plan.loggers, origin)
+        update_summary(plan.loggers, self._headlines)

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from datamodules.stimuli import existing
+from datamodules.stimuli import require_path
 
 HINT = (
     "voxel responses are had from their authors in the layout of "
@@ -28,7 +28,7 @@ SCANS = 3
 def load_array(path: Path) -> np.ndarray:
     """An ``.npy`` file in which nothing is executed."""
     try:
-        return np.load(existing(path, HINT), allow_pickle=False)
+        return np.load(require_path(path, HINT), allow_pickle=False)
     except ValueError as error:
         raise ValueError(f"{path} holds Python objects, expected plain numbers or text") from error
 
@@ -93,7 +93,7 @@ def region_table(folder: Path, unpickle: bool) -> dict[str, tuple[str, str]]:
         with table.open() as file:
             rows: Sequence[dict[str, str]] = list(csv.DictReader(file))
     elif unpickle:
-        frame = pd.read_pickle(existing(folder / "df_roi_meta.pkl", HINT))
+        frame = pd.read_pickle(require_path(folder / "df_roi_meta.pkl", HINT))
         rows = frame.astype(str).to_dict("records")
     else:
         return {}

@@ -14,7 +14,7 @@ from datamodules.brain.auditory_brain_dnn import (
     voxel_scans,
 )
 from datamodules.brain.norman_haignere2015 import folds, stimuli, stimulus_number
-from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, existing
+from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, require_path
 
 PROVENANCE = Provenance(
     source="https://github.com/gretatuckute/auditory_brain_dnn",
@@ -64,7 +64,7 @@ def voxels(
 
 
 def _check_names(folder: Path, sounds: StimulusSet) -> None:
-    content = loadmat(str(existing(folder / "stim_info_v4.mat", HINT)), simplify_cells=True)
+    content = loadmat(str(require_path(folder / "stim_info_v4.mat", HINT)), simplify_cells=True)
     info = content.get("stim_info", content)
     if "stim_names" not in info:
         raise ValueError(f"{folder.name}/stim_info_v4.mat has no stim_names")

@@ -11,12 +11,12 @@ import pandas as pd
 from scipy.io import loadmat
 
 from datamodules.brain.brennan2019_words import HINT, PROVENANCE, read_table, sentences
-from datamodules.brain.eeg.assembly import Heard, assemble, chosen
-from datamodules.brain.eeg.files import preprocessed_file, read_raw
+from datamodules.brain.eeg.assembly import Heard, assemble, select_subjects
+from datamodules.brain.eeg.files import preprocess_file, read_raw
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
-from datamodules.stimuli import existing
+from datamodules.stimuli import require_path
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
@@ -66,17 +66,17 @@ def alice(
     pre, post : float
         Seconds kept before the onset and after the end of a sentence.
     """
-    options, root = preprocessing or Preprocessing(), existing(Path(root), HINT)
+    options, root = preprocessing or Preprocessing(), require_path(Path(root), HINT)
     sounds = Path(audio) if audio else (root / "audio" if (root / "audio").is_dir() else root)
     table = read_table(root / TABLE, segments)
-    files = chosen(_recordings(root, subjects), subjects, max_subjects, "Alice")
+    files = select_subjects(_recordings(root, subjects), subjects, max_subjects, "Alice")
     parts_of = sentences(table, sounds, Path(textgrids) if textgrids else sounds)
     segment = {part.name: k for k, found in parts_of.items() for part in found}
     by_name = {part.name: part for found in parts_of.values() for part in found}
 
     def heard() -> Iterator[Heard]:
         for subject, path in progress(list(files.items()), "Recordings of Alice"):
-            recording = preprocessed_file(
+            recording = preprocess_file(
                 path,
                 subject,
                 options,
@@ -199,18 +199,18 @@ def _starts_of_markers(header: Path, subject: str) -> dict[int, float]:
 
 def _recordings(root: Path, subjects: Sequence[str] | None) -> dict[str, Path]:
     """Recordings of the named subjects, else of those whom the authors used."""
-    wanted = list(subjects) if subjects else used(root / "datasets.mat")
+    wanted = list(subjects) if subjects else used_subjects(root / "datasets.mat")
     found = {}
     for subject in wanted:
         header = root / f"{subject}.vhdr"
-        found[subject] = header if header.is_file() else existing(root / f"{subject}.mat", HINT)
+        found[subject] = header if header.is_file() else require_path(root / f"{subject}.mat", HINT)
     return found
 
 
-def used(path: Path) -> list[str]:
+def used_subjects(path: Path) -> list[str]:
     """Subjects of the main analysis, ``use`` of ``datasets.mat``: neither low performers
     (``lowperf``) nor noisy (``highnoise``)."""
-    content = loadmat(str(existing(path, HINT)), simplify_cells=True)
+    content = loadmat(str(require_path(path, HINT)), simplify_cells=True)
     if "use" not in content:
         raise ValueError(f"{path} has no use, but {', '.join(k for k in content if k[0] != '_')}")
     return [str(name).strip().removesuffix(".mat") for name in np.atleast_1d(content["use"])]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.sound_files import read_info
-from datamodules.stimuli import Provenance, existing
+from datamodules.stimuli import Provenance, require_path
 from datamodules.words import Sentence, Word, is_content, read_words, sentence
 
 PROVENANCE = Provenance(
@@ -32,7 +32,7 @@ NEAR = 0.1
 
 def read_table(path: Path, segments: Sequence[int] | None = None) -> pd.DataFrame:
     """Words in the order in which they were heard; onsets are those in the segment (s)."""
-    table = pd.read_csv(existing(path, HINT), encoding="utf-8-sig", keep_default_na=False)
+    table = pd.read_csv(require_path(path, HINT), encoding="utf-8-sig", keep_default_na=False)
     missing = [column for column in COLUMNS if column not in table]
     if missing:
         raise ValueError(f"{path} has no column {', '.join(missing)}")
@@ -57,7 +57,7 @@ def sentences(table: pd.DataFrame, audio: Path, textgrids: Path) -> dict[int, li
     spread = table.groupby("Sentence")["Segment"].unique()
     found: dict[int, list[Sentence]] = {}
     for segment, rows in table.groupby("Segment", sort=False):
-        file = existing(audio / f"{SOUND.format(segment)}.wav", HINT)
+        file = require_path(audio / f"{SOUND.format(segment)}.wav", HINT)
         grid = textgrids / f"{SOUND.format(segment)}.TextGrid"
         words = _words(rows, read_words(grid) if grid.is_file() else [])
         groups = [np.flatnonzero(rows["Sentence"] == k) for k in rows["Sentence"].unique()]

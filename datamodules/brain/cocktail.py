@@ -11,7 +11,7 @@ import torch
 from scipy.io import loadmat
 from torch import Tensor
 
-from datamodules.stimuli import Provenance, existing
+from datamodules.stimuli import Provenance, require_path
 from datamodules.talkers import Trial, TwoTalkerRecording
 
 PROVENANCE = Provenance(
@@ -44,7 +44,7 @@ def recording(root: str | Path) -> TwoTalkerRecording:
         Folder with ``1_<k>.mat``, ``F_env.mat``, ``M_env.mat`` and
         ``competing_speaker_order.mat``.
     """
-    folder = existing(Path(root), HINT)
+    folder = require_path(Path(root), HINT)
     female, male = (_envelopes(folder / f"{talker}_env.mat") for talker in ("F", "M"))
     order = _read(folder / "competing_speaker_order.mat", "blk1_M_Order").ravel().tolist()
     files = {int(file.stem[2:]): file for file in folder.glob("1_*.mat") if file.stem[2:].isdigit()}
@@ -82,7 +82,7 @@ def _read(path: Path, name: str) -> np.ndarray:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = loadmat(str(existing(path, HINT)))
+    content: Mapping[str, Any] = loadmat(str(require_path(path, HINT)))
     return content
 
 

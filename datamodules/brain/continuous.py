@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datamodules.brain.eeg.assembly import Heard, assemble, chosen
+from datamodules.brain.eeg.assembly import Heard, assemble, select_subjects
 from datamodules.brain.eeg.events import MEND, read_events, same_sentences
-from datamodules.brain.eeg.files import listed_bad, preprocessed_file, sidecar, stem
+from datamodules.brain.eeg.files import listed_bad, preprocess_file, sidecar, stem
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
-from datamodules.stimuli import Provenance, existing
+from datamodules.stimuli import Provenance, require_path
 
 FORMATS = (".fif", ".vhdr", ".bdf", ".edf", ".set", ".cnt", ".gdf", ".mff")
 """Endings of recordings that are looked for in a folder."""
@@ -71,7 +71,7 @@ def responses(
         end; a sentence that is not the same stretch of sound in every recording.
     """
     options = preprocessing or Preprocessing()
-    found = chosen(_by_subject(recordings), subjects, max_subjects, name)
+    found = select_subjects(_by_subject(recordings), subjects, max_subjects, name)
     runs = [(subject, path) for subject, paths in found.items() for path in paths]
     tables = [read_events(_events_of(path, events), Path(audio)) for _, path in runs]
     sentences = same_sentences(tables, [path.name for _, path in runs])
@@ -79,7 +79,7 @@ def responses(
     def heard() -> Iterator[Heard]:
         pairs = list(zip(runs, tables, strict=True))
         for (subject, path), table in progress(pairs, f"Recordings of {name}"):
-            recording = preprocessed_file(
+            recording = preprocess_file(
                 path,
                 subject,
                 options,
@@ -106,7 +106,7 @@ def responses(
 
 def _by_subject(recordings: str | Path | Sequence[str | Path]) -> dict[str, list[Path]]:
     if isinstance(recordings, str | Path):
-        folder = existing(Path(recordings), f"it holds the EEG recordings; {MEND}")
+        folder = require_path(Path(recordings), f"it holds the EEG recordings; {MEND}")
         inside = sorted(folder.glob("sub-*/**/*_eeg.*")) or sorted(folder.iterdir())
         files = [path for path in inside if path.suffix.lower() in FORMATS]
         if folder.is_file() or folder.suffix.lower() in FORMATS:
@@ -114,7 +114,7 @@ def _by_subject(recordings: str | Path | Sequence[str | Path]) -> dict[str, list
         if not files:
             raise FileNotFoundError(f"no recording ({', '.join(FORMATS)}) in {folder}: {MEND}")
     else:
-        files = [existing(Path(path), f"it is an EEG recording; {MEND}") for path in recordings]
+        files = [require_path(Path(path), f"it is an EEG recording; {MEND}") for path in recordings]
     found: dict[str, list[Path]] = {}
     for path in files:
         label = re.match(r"(sub-[^_]+)_", path.name)
@@ -125,8 +125,10 @@ def _by_subject(recordings: str | Path | Sequence[str | Path]) -> dict[str, list
 def _events_of(path: Path, events: str | Path | None) -> Path:
     hint = f"it says what was heard when (see datamodules.brain.continuous.responses); {MEND}"
     if events is not None:
-        return existing(Path(events), hint)
+        return require_path(Path(events), hint)
     own = sidecar(path, "events.tsv")
     return (
-        own if own.is_file() else existing(path.with_name("events.tsv"), f"nor {own.name}; {hint}")
+        own
+        if own.is_file()
+        else require_path(path.with_name("events.tsv"), f"nor {own.name}; {hint}")
     )

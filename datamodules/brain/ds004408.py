@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from datamodules.brain.eeg.assembly import Heard, assemble, chosen
-from datamodules.brain.eeg.files import listed_bad, preprocessed_file
+from datamodules.brain.eeg.assembly import Heard, assemble, select_subjects
+from datamodules.brain.eeg.files import listed_bad, preprocess_file
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.progress import progress
 from datamodules.sentences import SentenceResponses
-from datamodules.stimuli import Provenance, existing
+from datamodules.stimuli import Provenance, require_path
 from datamodules.words import Sentence, cut_phrases, read_words, sentence
 
 PROVENANCE = Provenance(
@@ -63,7 +63,7 @@ def responses(
         Seconds kept before the onset and after the end of a phrase.
     """
     options, root = preprocessing or Preprocessing(), Path(root)
-    files = chosen(_recordings(root), subjects, max_subjects, "ds004408")
+    files = select_subjects(_recordings(root), subjects, max_subjects, "ds004408")
     heard_runs = sorted({run for mine in files.values() for run in mine})
     wanted = heard_runs if runs is None else sorted(runs)
     if unknown := [run for run in wanted if run not in heard_runs]:
@@ -73,7 +73,7 @@ def responses(
     def heard() -> Iterator[Heard]:
         pairs = [(s, run, mine[run]) for s, mine in files.items() for run in wanted if run in mine]
         for subject, run, path in progress(pairs, "Recordings of ds004408"):
-            recording = preprocessed_file(
+            recording = preprocess_file(
                 path,
                 subject,
                 options,
@@ -91,7 +91,7 @@ def responses(
 def _recordings(root: Path) -> dict[str, dict[int, Path]]:
     """Recording of each run of each subject."""
     found: dict[str, dict[int, Path]] = {}
-    for path in sorted(existing(root, HINT).glob("sub-*/eeg/*_eeg.*")):
+    for path in sorted(require_path(root, HINT).glob("sub-*/eeg/*_eeg.*")):
         if match := _RUN.match(path.name):
             found.setdefault(match[1], {})[int(match[2])] = path
     if not found:
@@ -104,8 +104,8 @@ def _recordings(root: Path) -> dict[str, dict[int, Path]]:
 def _phrases(
     root: Path, run: int, silence: float, shortest: float, longest: float
 ) -> list[Sentence]:
-    audio = existing(root / "stimuli" / f"audio{run:02d}.wav", HINT)
-    grid = existing(audio.with_suffix(".TextGrid"), HINT)
+    audio = require_path(root / "stimuli" / f"audio{run:02d}.wav", HINT)
+    grid = require_path(audio.with_suffix(".TextGrid"), HINT)
     cut = cut_phrases(read_words(grid), silence, shortest, longest)
     if not cut:
         raise ValueError(f"{grid} has no phrase of {shortest:g} to {longest:g} s")

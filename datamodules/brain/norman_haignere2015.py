@@ -18,7 +18,7 @@ from datamodules.brain.auditory_brain_dnn import (
     voxel_ids,
     voxel_scans,
 )
-from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, existing
+from datamodules.stimuli import Provenance, ResponseSet, StimulusSet, require_path
 from datamodules.tasks.task import Task
 
 PROVENANCE = Provenance(
@@ -44,7 +44,7 @@ def stimuli(root: str | Path, rms: float | None = None) -> StimulusSet:
     rms : float, optional
         Level that every sound is scaled to (they come at .01).
     """
-    folder = existing(Path(root) / "wav", HINT)
+    folder = require_path(Path(root) / "wav", HINT)
     files = sorted(folder.glob("stim*.wav"), key=lambda file: stimulus_number(file.stem))
     if len(files) != 165:
         raise ValueError(f"{len(files)} sounds in {folder}, expected 165 files stim<ID>_<name>.wav")
@@ -63,7 +63,7 @@ def components(root: str | Path, rms: float | None = None) -> ResponseSet:
     follow the numeric order of the stimuli.
     """
     sounds = stimuli(root, rms)
-    content = loadmat(str(existing(Path(root) / "components.mat", HINT)))
+    content = loadmat(str(require_path(Path(root) / "components.mat", HINT)))
     targets = tuple(str(cell[0]) for cell in content["component_names"].ravel())
     values = _responses(content, sounds)
     return ResponseSet(sounds, values, targets, folds(root, sounds), PROVENANCE)
@@ -83,7 +83,7 @@ def category_task(root: str | Path, minimum: int = 10, rms: float | None = None)
         Level that every sound is scaled to.
     """
     sounds = stimuli(root, rms)
-    file = existing(Path(root) / "category_labels.csv", HINT)
+    file = require_path(Path(root) / "category_labels.csv", HINT)
     with file.open(newline="", encoding="utf-8") as handle:
         category = dict(csv.reader(handle))
     missing = [name for name in sounds.ids if name not in category]
@@ -113,7 +113,7 @@ def reconstructed_voxels(root: str | Path, rms: float | None = None) -> Response
     Not measured voxels: no scans, no participants, no ceiling.
     """
     sounds = stimuli(root, rms)
-    content = loadmat(str(existing(Path(root) / "components.mat", HINT)))
+    content = loadmat(str(require_path(Path(root) / "components.mat", HINT)))
     values = _responses(content, sounds) @ torch.from_numpy(content["W"].astype("float64"))
     names = tuple(f"voxel_{index:05d}" for index in range(values.shape[1]))
     provenance = replace(PROVENANCE, note="reconstructed from six components, not measured")
@@ -178,7 +178,7 @@ def _order(row: dict[str, int], sounds: StimulusSet, file: str) -> list[int]:
 def folds(root: str | Path, sounds: StimulusSet) -> torch.Tensor:
     """The published stratified folds, 33 sounds each."""
     root = Path(root)
-    with existing(root / "folds_5x33.csv", HINT).open() as file:
+    with require_path(root / "folds_5x33.csv", HINT).open() as file:
         fold = {row["stimulus"]: int(row["fold"]) for row in csv.DictReader(file)}
     numbers = {str(stimulus_number(name)): name for name in sounds.ids}
     named = {numbers.get(key, key): value for key, value in fold.items()}

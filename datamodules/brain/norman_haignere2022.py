@@ -11,7 +11,7 @@ from scipy.io import loadmat
 from torch import Tensor
 
 from datamodules.brain import norman_haignere2015
-from datamodules.stimuli import Provenance, StimulusSet, TimedResponseSet, existing
+from datamodules.stimuli import Provenance, StimulusSet, TimedResponseSet, require_path
 
 PROVENANCE = Provenance(
     source="https://github.com/snormanhaignere/song-ecog-current-biology",
@@ -59,7 +59,7 @@ def electrodes(
     """
     stimuli = norman_haignere2015.stimuli(sounds, rms)
     folder = Path(root) / "data" / "individual-electrodes"
-    files = sorted(existing(folder, HINT).glob("*-elec*-response.mat"), key=_electrode)
+    files = sorted(require_path(folder, HINT).glob("*-elec*-response.mat"), key=_electrode)
     if not files:
         raise FileNotFoundError(f"no *-elec<k>-response.mat in {folder}: {HINT}")
     contents = [_read(file, stimuli) for file in files]
@@ -88,7 +88,7 @@ def _times(content: dict[str, Any]) -> Tensor:
 
 def _read(path: Path, stimuli: StimulusSet) -> dict[str, Any]:
     """A file's arrays; ``R`` in the order of the sounds, joined by name, and that ``order``."""
-    content: dict[str, Any] = loadmat(str(existing(path, HINT)))
+    content: dict[str, Any] = loadmat(str(require_path(path, HINT)))
     names = [str(cell[0]).removesuffix(".wav") for cell in content["stim_names"].ravel()]
     if sorted(names) != sorted(stimuli.ids):
         missing = sorted(set(stimuli.ids) - set(names))

@@ -164,9 +164,9 @@ class AudioFiles:
         if self.cache_decoded:
             return self._read_decoded(self.headers[index], start, seconds)
         waveform, rate = read_span(self.headers[index].path, start, seconds)
-        return self._resampled(waveform, rate)[: round(seconds * self.sample_rate)]
+        return self._resample(waveform, rate)[: round(seconds * self.sample_rate)]
 
-    def _resampled(self, waveform: Tensor, rate: int) -> Tensor:
+    def _resample(self, waveform: Tensor, rate: int) -> Tensor:
         return (
             waveform if rate == self.sample_rate else _resampler(rate, self.sample_rate)(waveform)
         )
@@ -179,7 +179,7 @@ class AudioFiles:
         if path.exists():
             span = np.fromfile(path, dtype=np.int16, offset=2 * first, count=count)
         else:
-            waveform = self._resampled(*read_audio(Path(header.path)))
+            waveform = self._resample(*read_audio(Path(header.path)))
             samples = (waveform * 32768).round().clamp(-32768, 32767).to(torch.int16).numpy()
             try:
                 _write_whole(path, samples)

@@ -123,9 +123,9 @@ class CropLoader:
         )
 
     def __iter__(self) -> Iterator[Batch]:
-        return self._recorded(iter(self._loader))
+        return self._record_skips(iter(self._loader))
 
-    def _recorded(self, fetched: Iterator[Fetched]) -> Iterator[Batch]:
+    def _record_skips(self, fetched: Iterator[Fetched]) -> Iterator[Batch]:
         for audio, lengths, failures in fetched:
             for name, error in failures:
                 self.bad_files.add(name, error)

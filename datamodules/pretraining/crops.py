@@ -26,7 +26,7 @@ from datamodules.pretraining.sampling import (
     RankBatches,
     Visit,
     VisitStream,
-    chosen,
+    choose_files,
     expected_visits,
 )
 
@@ -117,7 +117,7 @@ class PretrainingData(pl.LightningDataModule):
         """Indices of the clips to train on (in source) and to validate on (in val_source)."""
         n_files = len(self.source.names)
         if self.val_source is not self.source:
-            kept = chosen(len(self.val_source.names), val_clips, self.seed)
+            kept = choose_files(len(self.val_source.names), val_clips, self.seed)
             return list(range(n_files)), kept
         if not val_clips:
             return list(range(n_files)), []
@@ -126,7 +126,7 @@ class PretrainingData(pl.LightningDataModule):
                 f"{n_files} clip(s), but holding some out for validation needs at least 2: add "
                 "clips, give val_source, or set val_clips=0"
             )
-        held_out = chosen(n_files, min(val_clips, max(1, n_files // 10)), self.seed)
+        held_out = choose_files(n_files, min(val_clips, max(1, n_files // 10)), self.seed)
         return sorted(set(range(n_files)) - set(held_out)), held_out
 
     @cached_property
@@ -256,7 +256,7 @@ class PretrainingData(pl.LightningDataModule):
         return self._resumed_position + since * self._visits_per_batch * self._world
 
     def _first_position(self) -> int:
-        # Lightning iterates anew in every epoch: the same few batches are wanted each time
+        # Lightning iterates again in every epoch: the same few batches are wanted each time
         if getattr(self.trainer, "overfit_batches", 0):
             return 0
         return self._position(self._batches_trained)

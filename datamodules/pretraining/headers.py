@@ -90,7 +90,7 @@ def _load(cache: Path | None) -> dict[str, Header]:
     headers = {}
     with cache.open(newline="", encoding="utf-8") as file:
         for row in csv.reader(file):
-            # a row that a newer or older version wrote is read anew instead
+            # a row that a newer or older version wrote is read again instead
             if len(row) == 5:
                 path, size, mtime_ns, seconds, error = row
                 headers[path] = Header(path, int(size), int(mtime_ns), float(seconds), error)

@@ -141,6 +141,6 @@ class RankBatches:
             first += stride
 
 
-def chosen(n_files: int, count: int, seed: int) -> list[int]:
+def choose_files(n_files: int, count: int, seed: int) -> list[int]:
     """A seeded choice of ``count`` of ``n_files`` indices, in ascending order."""
     return sorted(np.random.default_rng([seed, 3]).permutation(n_files)[:count].tolist())

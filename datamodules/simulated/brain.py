@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool1d
 from torchaudio.functional import melscale_fbanks
 
 from datamodules.simulated.sounds import BRAIN, family_of, numbered_sound
-from datamodules.simulated.synthesis.sound import seeded
+from datamodules.simulated.synthesis.sound import make_generator
 from datamodules.stimuli import Provenance, ResponseSet, StimulusSet
 
 TARGETS = (
@@ -78,14 +78,14 @@ def simulated_brain(
         raise ValueError(f"reliability {reliability}: expected more than 0 and at most 1")
     stimuli = brain_stimuli(n_sounds, seed, seconds, sample_rate)
     code = simulated_code(stimuli, n_targets, sample_rate, category, seed)
-    noise = torch.from_numpy(seeded(seed, _NOISE).standard_normal(code.shape))
+    noise = torch.from_numpy(make_generator(seed, _NOISE).standard_normal(code.shape))
     values = reliability**0.5 * code + (1 - reliability) ** 0.5 * noise
     voxels = tuple(f"voxel_{k:03d}" for k in range(n_targets - len(TARGETS)))
     return ResponseSet(
         stimuli=stimuli,
         values=values,
         targets=TARGETS[:n_targets] + voxels,
-        folds=balanced_folds(_families(stimuli), n_folds, seeded(seed, _FOLDS)),
+        folds=balanced_folds(_families(stimuli), n_folds, make_generator(seed, _FOLDS)),
         provenance=PROVENANCE,
         ceiling=(_z(values) * code).mean(0).square(),
     )
@@ -140,7 +140,7 @@ def simulated_code(
         code[:, column] += category * torch.from_numpy(families == family)
     code = _z(code)
     n_voxels = max(n_targets - len(TARGETS), 0)
-    weights = seeded(seed, _MIXTURES).standard_normal((len(TARGETS), n_voxels))
+    weights = make_generator(seed, _MIXTURES).standard_normal((len(TARGETS), n_voxels))
     return torch.cat([code, _z(code @ torch.from_numpy(weights))], dim=1)[:, :n_targets]
 
 

@@ -13,7 +13,7 @@ from torchaudio.functional import melscale_fbanks
 
 from datamodules.sentences import SentenceResponses, contiguous_folds
 from datamodules.simulated.speech import sentence_valence, simulated_speech
-from datamodules.simulated.synthesis.sound import coloured_noise, seeded
+from datamodules.simulated.synthesis.sound import coloured_noise, make_generator
 from datamodules.stimuli import Provenance
 
 PROVENANCE = Provenance(
@@ -158,8 +158,8 @@ def respond(
     for i, (source, gain) in enumerate(zip(sources, gains, strict=True)):
         people = []
         for subject in range(n_subjects):
-            draw = seeded(seed, _NOISE, subject, i)
-            strength = seeded(seed, _MIXING, subject).uniform(0.7, 1.3, source.shape[1])
+            draw = make_generator(seed, _NOISE, subject, i)
+            strength = make_generator(seed, _MIXING, subject).uniform(0.7, 1.3, source.shape[1])
             noise = _noise(draw, len(source), positions, code_rate)
             scale = gain * np.sqrt(snr / power) if snr > 0 else 0.0
             people.append(scale * source * strength + noise)
@@ -182,7 +182,7 @@ def _sources(
     pads = [round(x * code_rate) for x in (before, after)]
     positions, _ = electrodes()
     weight = np.ones(len(positions)) if centre is None else topography(centre).numpy()
-    draw = seeded(seed, _MIXING)
+    draw = make_generator(seed, _MIXING)
     centres = np.resize(draw.permutation(np.flatnonzero(weight)), codes[0].shape[1])
     mixing = _patches(draw, positions, centres)
     sources = []

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from datamodules.simulated.synthesis.environment import environment
 from datamodules.simulated.synthesis.music import music
-from datamodules.simulated.synthesis.sound import Labels, seeded
+from datamodules.simulated.synthesis.sound import Labels, make_generator
 from datamodules.simulated.synthesis.speech import speech
 
 FAMILIES = {"speech": speech, "music": music, "environment": environment}
@@ -62,7 +62,7 @@ def numbered_sound(
     seed: int, stream: int, index: int, seconds: float, sample_rate: int
 ) -> tuple[Tensor, Labels]:
     """Sound ``index`` of one stream (``PRETRAINING``, ``BRAIN``, ``TASK``) of a seed."""
-    return synthesise(family_of(index), seeded(seed, stream, index), seconds, sample_rate)
+    return synthesise(family_of(index), make_generator(seed, stream, index), seconds, sample_rate)
 
 
 class SyntheticSounds:

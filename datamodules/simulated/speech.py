@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from datamodules.sentences import Words
-from datamodules.simulated.synthesis.sound import seeded
+from datamodules.simulated.synthesis.sound import make_generator
 from datamodules.simulated.synthesis.speech import speech, utterance
 from datamodules.simulated.synthesis.syllables import draw_words
 from datamodules.stimuli import StimulusSet
@@ -47,7 +47,7 @@ def simulated_speech(
     words : tuple of Words
         Of one to three syllables; each is a content word with probability 1/2, whatever its sound.
     """
-    lengths = seeded(seed, _LENGTH).uniform(seconds[0], seconds[1], n_sentences).tolist()
+    lengths = make_generator(seed, _LENGTH).uniform(seconds[0], seconds[1], n_sentences).tolist()
     delivery = (sentence_valence(n_sentences, seed) - 1).double() * prosody
     spoken = f"_prosody{prosody:g}" if prosody else ""
     stimuli = StimulusSet(
@@ -72,21 +72,21 @@ def sentence_valence(n_sentences: int, seed: int = 0) -> Tensor:
     tensor of shape (n_sentences,), int64
     """
     thirds = np.arange(n_sentences) * 3 // max(n_sentences, 1)
-    return torch.from_numpy(seeded(seed, _VALENCE).permutation(thirds))
+    return torch.from_numpy(make_generator(seed, _VALENCE).permutation(thirds))
 
 
 def _sound(
     seed: int, index: int, seconds: float, sample_rate: int, delivery: float
 ) -> tuple[Tensor, int]:
-    generator = seeded(seed, _SOUND, index)
+    generator = make_generator(seed, _SOUND, index)
     signal, _ = speech(generator, seconds, sample_rate, 2.0**delivery, -2.0 * delivery)
     return torch.from_numpy(np.asarray(signal, dtype=np.float32)), sample_rate
 
 
 def _words(seed: int, index: int, seconds: float) -> Words:
-    _, syllables = utterance(seeded(seed, _SOUND, index), seconds)
+    _, syllables = utterance(make_generator(seed, _SOUND, index), seconds)
     heard = [s for s in syllables if s.onset + s.consonant_seconds < seconds]
-    draw = seeded(seed, _WORDS, index)
+    draw = make_generator(seed, _WORDS, index)
     words = draw_words(draw, heard)
     return Words(
         onsets=torch.tensor([word[0].onset for word in words], dtype=torch.float32),

@@ -14,7 +14,7 @@ from datamodules.simulated.sounds import TASK
 from datamodules.simulated.synthesis.environment import modulated_noise
 from datamodules.simulated.synthesis.formants import render
 from datamodules.simulated.synthesis.music import INSTRUMENTS, midi_frequency, note
-from datamodules.simulated.synthesis.sound import Signal, add_noise, coloured_noise, seeded
+from datamodules.simulated.synthesis.sound import Signal, add_noise, coloured_noise, make_generator
 from datamodules.simulated.synthesis.speech import speech
 from datamodules.simulated.synthesis.syllables import VOWELS, draw_one_syllable, speaker
 from datamodules.stimuli import StimulusSet
@@ -156,7 +156,7 @@ def _stratified_task(
         ),
         labels=labels,
         classes=classes,
-        folds=balanced_folds(labels.tolist(), n_folds, seeded(seed, TASK, _FOLDS)),
+        folds=balanced_folds(labels.tolist(), n_folds, make_generator(seed, TASK, _FOLDS)),
         provenance=PROVENANCE,
     )
 
@@ -168,7 +168,7 @@ def _in_noise(
     return torch.from_numpy(add_noise(signal, noise, generator.uniform(*snr_db)))
 
 
-def _coloured(generator: np.random.Generator, samples: int, sample_rate: int) -> Signal:
+def _add_coloured_noise(generator: np.random.Generator, samples: int, sample_rate: int) -> Signal:
     """Noise of a random colour between white and f^-1.5."""
     return coloured_noise(generator, samples, sample_rate, generator.uniform(0, 1.5))
 
@@ -183,12 +183,12 @@ def _vowel(
     sample_rate: int,
     talkers: int,
 ) -> tuple[Tensor, int]:
-    generator = seeded(seed, TASK, _VOWEL, index)
+    generator = make_generator(seed, TASK, _VOWEL, index)
     voice = speaker(_FIRST_SPEAKER + speaker_index)
     syllable = draw_one_syllable(generator, seconds, vowel, _SCATTER)
     signal, _ = render(generator, voice, (syllable,), seconds, sample_rate)
     if talkers == 0:
-        noise = _coloured(generator, len(signal), sample_rate)
+        noise = _add_coloured_noise(generator, len(signal), sample_rate)
     else:
         others = [speech(generator, seconds, sample_rate)[0] for _ in range(talkers)]
         noise = np.sum(others, axis=0)
@@ -203,7 +203,7 @@ def _instrument(
     snr_db: tuple[float, float],
     sample_rate: int,
 ) -> tuple[Tensor, int]:
-    generator = seeded(seed, TASK, _INSTRUMENT, index)
+    generator = make_generator(seed, TASK, _INSTRUMENT, index)
     count = int(generator.integers(1, 4))
     pitch = int(generator.integers(48, 85))
     tones = []
@@ -215,7 +215,7 @@ def _instrument(
             note(generator, INSTRUMENTS[name], f0, seconds / count, sample_rate, brightness)
         )
     signal = np.concatenate(tones)
-    noise = _coloured(generator, len(signal), sample_rate)
+    noise = _add_coloured_noise(generator, len(signal), sample_rate)
     return _in_noise(generator, signal, noise, snr_db), sample_rate
 
 
@@ -227,8 +227,8 @@ def _modulation(
     snr_db: tuple[float, float],
     sample_rate: int,
 ) -> tuple[Tensor, int]:
-    generator = seeded(seed, TASK, _MODULATION, index)
+    generator = make_generator(seed, TASK, _MODULATION, index)
     depth = generator.uniform(0.5, 1)
     signal = modulated_noise(generator, round(seconds * sample_rate), sample_rate, rate, depth)
-    noise = _coloured(generator, len(signal), sample_rate)
+    noise = _add_coloured_noise(generator, len(signal), sample_rate)
     return _in_noise(generator, signal, noise, snr_db), sample_rate

@@ -86,7 +86,7 @@ class Listing:
         if str(label) not in self.classes:
             raise ValueError(
                 f"{self.root.name}: label {label!r} of {clip} is not in {VOCABULARY} "
-                f"({len(self.classes)} labels): add it there, or mend the label"
+                f"({len(self.classes)} labels): add it there, or fix the label"
             )
         return self.classes[str(label)]
 

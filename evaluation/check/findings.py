@@ -1,4 +1,4 @@
-"""What a self-check finds, one row a finding, and the encoder that it examines."""
+"""What a self-check finds, one row a finding, and the encoder under test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Finding:
 
 @dataclass
 class SelfCheck:
-    """An encoder under examination and what was found so far."""
+    """An encoder under test and what was found so far."""
 
     encoder: Encoder
     device: torch.device | str = "cpu"

@@ -29,7 +29,7 @@ which a layer may hear clicks late."""
 
 
 def self_check(encoder: Encoder, device: torch.device | str = "cpu") -> list[Finding]:
-    """Examine an encoder with sounds of known length and time.
+    """Check an encoder with sounds of known length and time.
 
     Checks that its layers are those that it names, with one width each; that frames are as many
     as rate and offset say, for clips of 1.07, 1.98, 2.74 and 4 s; that these are when clicks are
@@ -163,11 +163,11 @@ def _cost(state: SelfCheck) -> None:
     if cuda:
         torch.cuda.reset_peak_memory_stats(state.device)
     before = _peak(state.device)
-    clip, begun = state.clip(LONG), time.perf_counter()
+    clip, started = state.clip(LONG), time.perf_counter()
     frames = state.encode([clip])
     if cuda:
         torch.cuda.synchronize(state.device)
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - started
     kept = sum(f.values.nbytes for f in frames.values()) / 2**20
     more = (_peak(state.device) - before) / 2**20
     state.note(

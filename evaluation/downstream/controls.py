@@ -23,7 +23,7 @@ class Controllable(Benchmark, Protocol):
     """A benchmark that can be made without meaning."""
 
     def controls(self) -> Mapping[str, Benchmark]:
-        """The same benchmark with labels dealt out anew and the like, by name of the control."""
+        """The same benchmark with shuffled labels and the like, by name of the control."""
         ...
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from alignment.inference import mean_interval
-from alignment.probes.event_frames import event_table, median_filtered, odd_width, sounding
+from alignment.probes.event_frames import event_table, filter_median, label_frames, odd_width
 from alignment.probes.frame_ridge import Sums, fit_detector, sums_of, total
 from alignment.probes.metrics import Event, matched_f1, segment_error_rate
 from alignment.ridge import penalties
@@ -139,7 +139,7 @@ class EventProbe:
             )
         grid = (feature.rate, feature.offset)
         labels = [
-            sounding(events, len(self.task.classes), length, *grid)
+            label_frames(events, len(self.task.classes), length, *grid)
             for events, length in zip(self.events, lengths, strict=True)
         ]
         return LabelledFrames(feature.values, lengths, *grid, labels)
@@ -151,9 +151,9 @@ class EventProbe:
             fold: total(sums_of(frames.of(i), frames.labels[i]) for i in _places(folds == fold))
             for fold in folds.unique().tolist()
         }
-        return torch.stack([self._tested(frames, split, sums) for split in self.task.splits])
+        return torch.stack([self._score_fold(frames, split, sums) for split in self.task.splits])
 
-    def _tested(self, frames: LabelledFrames, split: Split, sums: dict[int, Sums]) -> Tensor:
+    def _score_fold(self, frames: LabelledFrames, split: Split, sums: dict[int, Sums]) -> Tensor:
         train, valid = (
             total(sums[fold] for fold in self.task.folds[part].unique().tolist())
             for part in (split.train, split.valid)
@@ -162,7 +162,7 @@ class EventProbe:
         decided, decisions = (
             {i: detector(frames.of(i)) for i in _places(part)} for part in (split.valid, split.test)
         )
-        found = self._detected(frames, decisions, self._choose(frames, decided))
+        found = self._detect_events(frames, decisions, self._choose(frames, decided))
         values = [self._measure(metric, found) for metric in self.metrics]
         if any(map(math.isnan, values)):
             raise ValueError(
@@ -177,7 +177,7 @@ class EventProbe:
         sign = -1 if metric == ERROR_RATE else 1
         best, value = Smoothing(THRESHOLDS[0], 0.0, 0.0), float("-inf")
         for tried in self._smoothings():
-            reached = sign * self._measure(metric, self._detected(frames, decisions, tried))
+            reached = sign * self._measure(metric, self._detect_events(frames, decisions, tried))
             if reached > value:
                 best, value = tried, reached
         return best
@@ -187,21 +187,23 @@ class EventProbe:
         for values in product(THRESHOLDS, task.median_seconds, task.shortest_seconds):
             yield Smoothing(*values)
 
-    def _detected(
+    def _detect_events(
         self, frames: LabelledFrames, decisions: dict[int, Tensor], smoothing: Smoothing
     ) -> dict[int, Tensor]:
         """Class, onset and offset of every event, by the place of the clip."""
         width = odd_width(smoothing.median, frames.rate)
         grid = (frames.rate, frames.offset, smoothing.shortest)
         return {
-            clip: event_table(median_filtered(decision > smoothing.threshold, width), *grid)
+            clip: event_table(filter_median(decision > smoothing.threshold, width), *grid)
             for clip, decision in decisions.items()
         }
 
     def _measure(self, metric: str, found: dict[int, Tensor]) -> float:
         true = {clip: self.events[clip] for clip in found}
         if metric == ERROR_RATE:
-            return segment_error_rate(self._named(found), self._named(true), seconds=1.0)
+            return segment_error_rate(
+                self._name_events(found), self._name_events(true), seconds=1.0
+            )
         return matched_f1(self._kinds(found), self._kinds(true), **F1[metric])
 
     def _kinds(self, events: dict[int, Tensor]) -> NDArray[np.float64]:
@@ -212,7 +214,7 @@ class EventProbe:
         kinds: NDArray[np.float64] = torch.cat(tables).numpy()
         return kinds
 
-    def _named(self, events: dict[int, Tensor]) -> dict[str, list[Event]]:
+    def _name_events(self, events: dict[int, Tensor]) -> dict[str, list[Event]]:
         classes = self.task.classes
         return {
             self.stimuli.ids[clip]: [(classes[int(c)], a, b) for c, a, b in table.tolist()]

@@ -38,10 +38,10 @@ def hear_probes(
         Functions that make the probes: one task that cannot be read does not hinder the others.
     """
 
-    def made(place: Path) -> ClassificationProbe | EventProbe:
+    def make_probe(place: Path) -> ClassificationProbe | EventProbe:
         whole = f"{name}/{place.name}"
         if read_metadata(place).get("embedding_type") == "event":
             return EventProbe(whole, hear_event_task(place, sample_rate, licence=licence))
         return ClassificationProbe(whole, hear_task(place, sample_rate, licence=licence), pooling)
 
-    return {place.name: partial(made, place) for place in hear_folders(folder)}
+    return {place.name: partial(make_probe, place) for place in hear_folders(folder)}

@@ -117,7 +117,7 @@ class Logistic:
         scores, fit = {}, None
         for c in sorted(self.c):
             fit = logistic_regression(train, member[split.train], c, exclusive, fit)
-            scores[c] = _validated(fit.decisions(valid), member[split.valid], exclusive)
+            scores[c] = _validate(fit.decisions(valid), member[split.valid], exclusive)
         return max(scores, key=scores.__getitem__)
 
 
@@ -190,7 +190,7 @@ class Perceptron:
 
 
 @dataclass(frozen=True)
-class Commonest:
+class MajorityClass:
     """No features at all: how often each label occurs in training."""
 
     of: Probe
@@ -258,7 +258,7 @@ def with_validation(split: Split, task: Task) -> Split:
     return Split(split.train & ~valid, valid, split.test)
 
 
-def _validated(decisions: Tensor, member: Tensor, exclusive: bool) -> float:
+def _validate(decisions: Tensor, member: Tensor, exclusive: bool) -> float:
     if exclusive:
         return float((decisions.argmax(-1) == member.long().argmax(-1)).double().mean())
     return mean_average_precision(decisions, member).value

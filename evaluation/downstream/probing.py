@@ -15,14 +15,14 @@ from alignment.inference import mean_interval, percentile_interval
 from datamodules.tasks.events import EventTask
 from datamodules.tasks.task import Task
 from evaluation.downstream import measures
-from evaluation.downstream.probes import NAMED, Commonest, Probe
+from evaluation.downstream.probes import NAMED, MajorityClass, Probe
 from evaluation.features import Features, Pooling
 from evaluation.quantities import Quantity
 from evaluation.rows import Score, meaning
 
 log = logging.getLogger(__name__)
 
-SHUFFLED, COMMONEST = "shuffled labels", "majority class"
+SHUFFLED, MAJORITY = "shuffled labels", "majority class"
 """Controls that need no other encoder."""
 
 
@@ -67,9 +67,9 @@ class ClassificationProbe:
         self.task = task
         self.stimuli = task.stimuli
         self.pooling: Pooling = pooling
-        self.probes = _made(name, probes)
+        self.probes = _make_probes(name, probes)
         self.interval = interval or ("folds" if len(task.splits) > 2 else "clips")
-        self._full = _made(name, full)
+        self._full = _make_probes(name, full)
         self._whole = False
         if task.multilabel:
             absent = sum(int((~task.labels[split.test].any(0)).sum()) for split in task.splits)
@@ -86,19 +86,19 @@ class ClassificationProbe:
     def with_probes(self, probes: Sequence[str | Probe]) -> ClassificationProbe:
         """The same with these probes and no others, quick and in full."""
         made = copy(self)
-        made.probes = made._full = _made(self.name, probes)
+        made.probes = made._full = _make_probes(self.name, probes)
         return made
 
     def controls(self) -> dict[str, ClassificationProbe]:
-        """The same with labels that are dealt out anew, and with decisions that know no features.
+        """The same with shuffled labels, and by a majority-class baseline.
 
         The permutation of labels is the same for every encoder.
         """
         order = torch.randperm(len(self.stimuli), generator=torch.Generator().manual_seed(0))
         shuffled, blind = copy(self), copy(self)
         shuffled.task = replace(self.task, labels=self.task.labels[order])
-        blind.probes = [Commonest(probe) for probe in self.probes]
-        return {SHUFFLED: shuffled, COMMONEST: blind}
+        blind.probes = [MajorityClass(probe) for probe in self.probes]
+        return {SHUFFLED: shuffled, MAJORITY: blind}
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         layers = {name: feature.values for name, feature in features.items()}
@@ -120,7 +120,9 @@ class ClassificationProbe:
         ]
         if measure == "d_prime" and not all(map(math.isfinite, values)):
             log.warning(
-                "%s: no d' of layer %s: a class is told apart without error", quantity.name, layer
+                "%s: d' of layer %s is infinite: a class is separated without error",
+                quantity.name,
+                layer,
             )
             return
         chances = [measures.chance(measure, true, task.classes) for true in truth]
@@ -179,8 +181,8 @@ def fold_rows(
         yield replace(row, value=value, chance=chance, target=name, n=n, kind="fold")
 
 
-def _made(name: str, probes: Sequence[str | Probe]) -> list[Probe]:
+def _make_probes(name: str, probes: Sequence[str | Probe]) -> list[Probe]:
     unknown = [probe for probe in probes if isinstance(probe, str) and probe not in NAMED]
     if unknown:
-        raise ValueError(f"{name}: no probe is called {unknown[0]}: there are {', '.join(NAMED)}")
+        raise ValueError(f"{name}: no probe {unknown[0]!r}: choose from {', '.join(NAMED)}")
     return [NAMED[probe] if isinstance(probe, str) else probe for probe in probes]

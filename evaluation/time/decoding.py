@@ -36,7 +36,7 @@ class AttentionDecoder:
     reconstruction with the talker's envelope, mean over trials. ``metric=r_difference``: attended
     less unattended. Intervals are Student's over trials, as if these were independent. p counts
     how often a value is as high when the envelopes of each trial are rolled in time, by a random
-    shift of its own that keeps the autocorrelation. The decoder is fitted anew to each rolled
+    shift of its own that keeps the autocorrelation. The decoder is fitted again to each rolled
     attended envelope: held-out trials train each other's decoders, so that their correlations
     agree by chance more than those of one reconstruction rolled afterwards would (measured on
     noise: 9 false positives of 100 at .05 instead of 5). The difference is so tested against a
@@ -108,11 +108,11 @@ class AttentionDecoder:
         """Of each trial, as it is and then with rolled envelopes."""
         generator = torch.Generator().manual_seed(self.seed)
         trials = self.recording.trials
-        eeg = [self._prepared(trial.eeg) for trial in trials]
+        eeg = [self._prepare(trial.eeg) for trial in trials]
         attended, unattended = [], []
         for trial in trials:
-            both = self._prepared(torch.stack([trial.attended, trial.unattended], 1))
-            rolled = self._rolled(both, generator)
+            both = self._prepare(torch.stack([trial.attended, trial.unattended], 1))
+            rolled = self._roll(both, generator)
             attended.append(rolled[0])
             unattended.append(rolled[1])
         decoder = fit_trf(eeg, attended, [-lag for lag in self.lags], self.alphas)
@@ -122,7 +122,7 @@ class AttentionDecoder:
             found.append(torch.stack([r, of_other, r - pearson(guess.T, other.T)], 1))
         return found
 
-    def _rolled(
+    def _roll(
         self, envelopes: Float[Tensor, "t talkers"], generator: torch.Generator
     ) -> Float[Tensor, "talkers t draws"]:
         """Envelopes as they are, then rolled alike by each of the random shifts."""
@@ -133,7 +133,7 @@ class AttentionDecoder:
         place = (torch.arange(len(envelopes))[:, None] - shifts) % len(envelopes)
         return envelopes.T[:, place]
 
-    def _prepared(self, x: Float[Tensor, "t c"]) -> Float[Tensor, "u c"]:
+    def _prepare(self, x: Float[Tensor, "t c"]) -> Float[Tensor, "u c"]:
         return band_passed(x, self.recording.rate, self.band, self.rate)
 
 

@@ -24,7 +24,7 @@ from evaluation.time.rows import People, TimeRows, with_p
 from evaluation.time.scalp import map_rows
 from evaluation.time.settings import ALL, BOTH, DEBIASED, Analyses, Pieces, Surrogates, read
 from evaluation.time.statistics import AgainstSurrogates, Memory
-from evaluation.time.surrogates import circular, mismatched
+from evaluation.time.surrogates import circular_surrogates, mismatch_surrogates
 from evaluation.time.words import AFTER, BASELINE, word_rows
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class FrameAlignment:
         yield from depth_rows(rows, {Quantity(name): t for name, t in tested.items()}, layers)
 
     def _ceiling(self, name: str, series: Series) -> tuple[float, float] | None:
-        """It is that of the data, the same for every encoder with frames as long."""
+        """Noise ceiling; cached, since it depends on the responses alone."""
         key = name, tuple(series.sentence.tolist())
         if key not in self._ceilings:
             self._ceilings[key] = ceiling(self.known[name], series)
@@ -201,7 +201,7 @@ class FrameAlignment:
         rows = TimeRows(self.name, self.responses, series.sentence)
         spans = series.windows(self.width, starts)
         for name in self.analyses.window:
-            found = mismatched(
+            found = mismatch_surrogates(
                 self.known[name], series, self.draws, spans, False, self._memory[name]
             )
             people = self._people(name, series, spans)
@@ -223,13 +223,14 @@ class FrameAlignment:
 
     def _tested(self, series: Series, name: str, lags: Sequence[int]) -> AgainstSurrogates:
         if self.tests.circular:
-            return circular(self.known[name], series, self.draws, lags)
+            return circular_surrogates(self.known[name], series, self.draws, lags)
         alone, spans = len(lags) == 1, series.spans(lags)
-        return mismatched(self.known[name], series, self.draws, spans, alone, self._memory[name])
+        memory = self._memory[name]
+        return mismatch_surrogates(self.known[name], series, self.draws, spans, alone, memory)
 
     def _people(self, name: str, series: Series, spans: Sequence[Span]) -> People | None:
         """Every subject at one lag or window, where all of them hold the mean over subjects."""
         if self.tests.circular or len(self.responses.subjects) == 1:
             return None
         draws = replace(self.draws, count=1)
-        return cache(lambda k: mismatched(self.known[name], series, draws, [spans[k]]))
+        return cache(lambda k: mismatch_surrogates(self.known[name], series, draws, [spans[k]]))

@@ -50,7 +50,7 @@ def frames_at(feature: Features, rate: float) -> list[Tensor]:
     return found
 
 
-def reduced(
+def reduce_components(
     series: Sequence[Float[Tensor, "_ p"]],
     folds: Int[Tensor, " n"],
     components: int,

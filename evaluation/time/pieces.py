@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.sentences import SentenceResponses
 from evaluation.features import Features
-from evaluation.time.frames import frames_at, reduced
+from evaluation.time.frames import frames_at, reduce_components
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ Span = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Series:
-    """Reduced frames and responses of the sentences, or pieces of them, that are examined.
+    """Reduced frames and responses of sentences, or of pieces of them.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ class Cutter:
         known = self.responses
         if self._brains is None:
             people = [
-                reduced(
+                reduce_components(
                     [v[s].double() for v in known.values],
                     known.folds,
                     self.components,
@@ -174,7 +174,7 @@ class Cutter:
                     "frames: use encoder=logmel_frames, cochleagram or envelope"
                 )
         frames = [
-            reduced(frames_at(feature, rate), folds, self.components)
+            reduce_components(frames_at(feature, rate), folds, self.components)
             for feature in features.values()
         ]
         spans = [

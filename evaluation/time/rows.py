@@ -138,7 +138,7 @@ class TimeRows:
         yield from self.values(metric.as_kind("excess"), SELECTED, excess, p)
 
     def _counted(self, rows: Iterator[Score] | Sequence[Score]) -> Iterator[Score]:
-        """With the number of sentences that were long enough to be examined."""
+        """With the number of sentences that were long enough to be evaluated."""
         heard = len(self.sentence.unique())
         return (replace(row, n=heard) for row in rows)
 

@@ -1,4 +1,4 @@
-"""Statistics of pieces and of their surrogates: taken in, tested, chosen on held-out folds."""
+"""Observed and surrogate statistics of pieces: accumulated, tested, selected on held-out folds."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Brains:
 
     def people(self) -> Iterator[Float[Tensor, "n some m"]]:
         """Of some subjects after the others."""
-        for some in heard(self.series, *self.span).split(self.at_once):
+        for some in stack_responses(self.series, *self.span).split(self.at_once):
             signatures = [self.metric.signature(one) for one in some]
             yield torch.stack([flat(self.metric, one) for one in signatures], 1)
 
@@ -138,7 +138,9 @@ class Brains:
         return found
 
 
-def heard(series: Series, start: int, length: int) -> Float[Tensor, "subjects n times dim"]:
+def stack_responses(
+    series: Series, start: int, length: int
+) -> Float[Tensor, "subjects n times dim"]:
     return torch.stack([y[:, start : start + length] for y in series.y], 1)
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 from alignment.nulls import draw_shifts
 from alignment.series.metrics import Metric, flat, product, shift_products
 from evaluation.time.pieces import Draws, Series, Span
-from evaluation.time.statistics import AgainstSurrogates, Brains, Collector, Memory, heard
+from evaluation.time.statistics import AgainstSurrogates, Brains, Collector, Memory, stack_responses
 
 HELD = 50_000_000
 """Numbers of signatures held at once."""
 
 
-def mismatched(
+def mismatch_surrogates(
     metric: Metric,
     series: Series,
     draws: Draws,
@@ -51,7 +51,7 @@ def mismatched(
                 brains = Brains(metric, series, (start, length), at_once, memory)
                 collect.vectors(metric, torch.stack(flats, 1), brains, layers, k)
                 continue
-            signatures = [metric.signature(one) for one in heard(series, start, length)]
+            signatures = [metric.signature(one) for one in stack_responses(series, start, length)]
             for j, one in zip(layers.tolist(), x, strict=True):
                 pairs = torch.stack([product(metric, one, y, length) for y in signatures])
                 collect.pairs(pairs if by_subject else pairs.mean(0, keepdim=True), j, k)
@@ -62,7 +62,7 @@ def _cut(series: Series, layer: int, first: int, length: int) -> Float[Tensor, "
     return torch.stack([piece[layer][first : first + length] for piece in series.x])
 
 
-def circular(
+def circular_surrogates(
     metric: Metric, series: Series, draws: Draws, lags: Sequence[int]
 ) -> AgainstSurrogates:
     """Surrogates shift every sentence's response in a circle, by its own random amount.

@@ -12,9 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from models.encoder import Frames
-from models.external.clock import Clock, centred, measured, within_window
-from models.external.layouts import Arrange, arranged
-from models.external.pieces import Piece, groups, joined, pieces
+from models.external.clock import Clock, centred, measure_rate, within_window
+from models.external.layouts import Arrange, arrange_clips
+from models.external.pieces import Piece, groups, join_pieces, pieces
 
 Take = Callable[[str, Tensor], None]
 """Is given the name of a layer and its output, for each time that it has run."""
@@ -23,9 +23,9 @@ SAME = 1e-4
 
 
 class External(nn.Module):
-    """What every foreign model needs around it to be an encoder.
+    """Adapts a third-party model to the Encoder protocol to be an encoder.
 
-    A subclass says in :meth:`run` how the model is called, and then calls :meth:`examine`. How
+    A subclass says in :meth:`run` how the model is called, and then calls :meth:`dry_run`. How
     many frames a layer makes of a clip, and their rate, are found by counting
     (:mod:`models.external.clock`).
 
@@ -103,7 +103,7 @@ class External(nn.Module):
     # ---- what is found out before the first clip -------------------------------------------------
 
     @torch.no_grad()
-    def examine(self) -> None:
+    def dry_run(self) -> None:
         """Count frames, find the shortest clip, and whether padding is safe."""
         self.eval()
         times: Counter[str] = Counter()
@@ -114,7 +114,7 @@ class External(nn.Module):
             counts = self._count(self._first())
             clocks = {k: within_window(n, self.window, hop) for k, n in counts.items()}
         else:
-            clocks = measured(self._count, self.sample_rate, self._first())
+            clocks = measure_rate(self._count, self.sample_rate, self._first())
         centre = None if self.said_offset is None else self.said_offset * self.sample_rate
         self.clocks = centred(clocks, centre)
         self._check_rate()
@@ -152,7 +152,7 @@ class External(nn.Module):
         counts: dict[str, int] = {}
 
         def count(layer: str, output: Tensor, arrange: Arrange) -> None:
-            counts[layer] = len(arranged(arrange, output, [0], layer)[0])
+            counts[layer] = len(arrange_clips(arrange, output, [0], layer)[0])
 
         self._each_output([self._noise(samples)], False, count)
         return counts
@@ -236,7 +236,7 @@ class External(nn.Module):
         for piece, frames in zip(cut, found, strict=True):
             clips[piece.clip].append(frames)
         return {
-            layer: joined(
+            layer: join_pieces(
                 # Each layer is let go of as it is joined, or all would be held twice.
                 [[piece.pop(layer) for piece in pieces] for pieces in clips.values()],
                 self.clocks[layer],
@@ -257,7 +257,7 @@ class External(nn.Module):
         def keep(layer: str, output: Tensor, arrange: Arrange) -> None:
             clock = self.clocks[layer]
             counts = [clock.at_once(len(piece.audio)) for piece in together]
-            clips = arranged(arrange, output, counts, layer)
+            clips = arrange_clips(arrange, output, counts, layer)
             for frames, piece, own, count in zip(clips, together, found, counts, strict=True):
                 self._check_count(layer, len(frames), count, padded, len(piece.audio))
                 first = piece.skip[layer]

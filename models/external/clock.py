@@ -62,7 +62,7 @@ def within_window(frames: int, window: int, hop: Fraction | None = None) -> Cloc
     return Clock(hop, 1 - hop / 2, hop / 2, frames)
 
 
-def measured(counts: Counts, sample_rate: int, first: int) -> dict[str, Clock]:
+def measure_rate(counts: Counts, sample_rate: int, first: int) -> dict[str, Clock]:
     """The clock of every layer, from the lengths at which it makes one more frame.
 
     Two such lengths, from ``first`` samples on and far apart, are found by bisection: their

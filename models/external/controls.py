@@ -1,4 +1,4 @@
-"""What a network scores without what it learned: permuted weights, and weights drawn anew."""
+"""What a network scores without what it learned: permuted weights, and reinitialised weights."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def permuted(of: nn.Module, seed: int = 0, keep: Sequence[str] = ("frontend.*",)
 
 
 def random(of: nn.Module, seed: int = 0) -> nn.Module:
-    """A copy with weights drawn anew from their initial distribution.
+    """A copy with reinitialised weights from their initial distribution.
 
     A module that has ``initialise()`` draws all of its own weights; below it, and in every other
     module, ``reset_parameters()`` is called as torch's own layers have it.
@@ -53,7 +53,7 @@ def random(of: nn.Module, seed: int = 0) -> nn.Module:
     """
     made = _copy(of, "random")
     if next(made.parameters(), None) is None:
-        raise ValueError(f"{of.name} has no weights that could be drawn anew")
+        raise ValueError(f"{of.name} has no weights that could be reinitialised")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         _draw(made, "")

@@ -26,13 +26,13 @@ from models.external.published import (
     Match,
     State,
     compare,
-    converted,
+    convert_weights,
     depth,
     has_codec,
-    joined,
+    join_heads,
     published,
     spread,
-    tied,
+    tie_weights,
     version_of,
 )
 from models.external.weights import read_weights
@@ -91,12 +91,12 @@ def load_published(
         raise FileNotFoundError(f"no weights at {path}: {install}; then give encoder.path=FILE")
     state = read_state(path)
     version = version_of(state, path)
-    state = joined(spread(state), version)
+    state = join_heads(spread(state), version)
     model = build(state, version, heads, codebook_size, frontend, path)
     match = compare(state, model, version)
     report(match, matched, path)
     own = model.state_dict()
-    own |= {ours: converted(ours, state[key], heads) for ours, key in match.pairs.items()}
+    own |= {ours: convert_weights(ours, state[key], heads) for ours, key in match.pairs.items()}
     if has_codec(state, version):
         own["frontend.codec.loaded"] = torch.tensor(True)
     model.load_state_dict(own)
@@ -138,7 +138,7 @@ def build(
     def stack(ours: str, dim: int) -> Transformer:
         first = "layers.0.feed_forward.0.weight"
         hidden, layers = size(f"{ours}.{first}", 0), depth(state, STACKS[ours])
-        return Transformer(layers, dim, heads, hidden, tied(state, STACKS[ours]))
+        return Transformer(layers, dim, heads, hidden, tie_weights(state, STACKS[ours]))
 
     inputs, width = size("embed.weight", 1), size("encoder.layers.0.attention.q.weight", 0)
     dim = size("embed.weight", 0)

@@ -65,7 +65,7 @@ class Hear(External):
         model = functions.load_model(weights) if weights else functions.load_model()
         if sample_rate not in (None, int(model.sample_rate)):
             raise ValueError(
-                f"sample_rate={sample_rate} Hz, but {module} hears audio at {model.sample_rate} Hz"
+                f"sample_rate={sample_rate} Hz, but {module} takes audio at {model.sample_rate} Hz"
             )
         super().__init__(
             name or module.rpartition(".")[2],
@@ -81,7 +81,7 @@ class Hear(External):
             "code": _digest(functions.__file__),
             "weights": _digest(weights),
         }
-        self.examine()
+        self.dry_run()
         if "timestamp" in layers:
             self._read_times()
         self._check_widths()
@@ -108,7 +108,7 @@ class Hear(External):
         stray = float((times - grid).abs().max())
         if stray > REGULAR:
             raise ValueError(
-                f"timestamps of {self.name} stray by {stray:.1f} ms from a regular grid, expected "
+                f"timestamps of {self.name} are {stray:.1f} ms off a regular grid, expected "
                 f"at most {REGULAR:g} ms: give encoder.layers=[scene]"
             )
         first, last = float(times[0]), float(times[-1])

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from models.external.clips import External, Take
 from models.external.layouts import Arrange, layout
-from models.external.taps import matching, tapped
+from models.external.taps import matching, tap_layers
 
 Layers = str | Sequence[str] | Mapping[str, str | Mapping[str, int | str]]
 """A pattern, several, or a mapping from pattern to the layout of what it matches."""
@@ -68,12 +68,12 @@ class Hooked(External):
             overlap_seconds,
         )
         self.module, self.method, self.channel = module, method, channel
-        self.examine()
+        self.dry_run()
 
     def run(self, clips: Sequence[Tensor], padded: bool, take: Take) -> None:
         audio = nn.utils.rnn.pad_sequence(list(clips), batch_first=True)
         audio = nn.functional.pad(audio, (0, max(0, (self.window or 0) - audio.shape[1])))
-        with tapped(self.module, list(self.layouts), take):
+        with tap_layers(self.module, list(self.layouts), take):
             getattr(self.module, self.method)(audio[:, None] if self.channel else audio)
 
 

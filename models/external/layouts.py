@@ -13,11 +13,11 @@ Arrange = Callable[[Tensor, Sequence[int]], Sequence[Tensor]]
 """From the output of a layer, and how many frames each clip has, to frames (frames, dim) a clip."""
 
 
-def _reordered(output: Tensor, counts: Sequence[int], pattern: str) -> Sequence[Tensor]:
+def _reorder(output: Tensor, counts: Sequence[int], pattern: str) -> Sequence[Tensor]:
     return tuple(rearrange(output, pattern))
 
 
-def _packed(output: Tensor, counts: Sequence[int]) -> Sequence[Tensor]:
+def _pack(output: Tensor, counts: Sequence[int]) -> Sequence[Tensor]:
     """(frames of all clips, dim), one clip after the other, with no batch axis."""
     if len(counts) == 1:
         return (output,)
@@ -39,7 +39,7 @@ def _time_first(
     return tuple(reduce(tokens, pattern, "mean", f=rows))
 
 
-def _folded(output: Tensor, counts: Sequence[int], folds: int) -> Sequence[Tensor]:
+def _fold(output: Tensor, counts: Sequence[int], folds: int) -> Sequence[Tensor]:
     """An image (b, d, h, w) of which time was cut in ``folds`` and these laid below each other.
 
     Also as tokens (b, h w, d) of a square.
@@ -51,13 +51,13 @@ def _folded(output: Tensor, counts: Sequence[int], folds: int) -> Sequence[Tenso
 
 
 LAYOUTS: dict[str, Arrange] = {
-    "btd": partial(_reordered, pattern="b t d -> b t d"),
-    "bdt": partial(_reordered, pattern="b d t -> b t d"),
-    "tbd": partial(_reordered, pattern="t b d -> b t d"),
-    "bd": partial(_reordered, pattern="b d -> b 1 d"),
-    "bchw": partial(_reordered, pattern="b c h w -> b w (c h)"),
-    "bcwh": partial(_reordered, pattern="b c w h -> b w (c h)"),
-    "packed": _packed,
+    "btd": partial(_reorder, pattern="b t d -> b t d"),
+    "bdt": partial(_reorder, pattern="b d t -> b t d"),
+    "tbd": partial(_reorder, pattern="t b d -> b t d"),
+    "bd": partial(_reorder, pattern="b d -> b 1 d"),
+    "bchw": partial(_reorder, pattern="b c h w -> b w (c h)"),
+    "bcwh": partial(_reorder, pattern="b c w h -> b w (c h)"),
+    "packed": _pack,
 }
 """By name: batch, time, dim; in images c channels, h frequency and w time."""
 GRIDS = {"btfd": "b (t f) d -> b t d", "tfbd": "(t f) b d -> b t d"}
@@ -74,14 +74,14 @@ def layout(name: str, rows: int = 1, skip: int = 0, folds: int = 1) -> Arrange:
     if name in GRIDS:
         return partial(_time_first, pattern=GRIDS[name], rows=rows, skip=skip)
     if name == "folded":
-        return partial(_folded, folds=folds)
+        return partial(_fold, folds=folds)
     if name not in LAYOUTS:
         known = [*LAYOUTS, "patches", *GRIDS, "folded"]
         raise ValueError(f"layout {name!r} is not known: expected one of {', '.join(known)}")
     return LAYOUTS[name]
 
 
-def arranged(
+def arrange_clips(
     arrange: Arrange, output: Tensor, counts: Sequence[int], layer: str
 ) -> Sequence[Tensor]:
     """Frames of each clip (frames, dim).
@@ -96,10 +96,10 @@ def arranged(
     except (EinopsError, ValueError) as error:
         said = str(error).splitlines()[-1] if isinstance(error, EinopsError) else error
         raise ValueError(
-            f"layer {layer} puts out {tuple(output.shape)}, which is not as its layout says: {said}"
+            f"layer {layer} outputs {tuple(output.shape)}, which is not as its layout says: {said}"
         ) from error
     if len(found) != len(counts):
         raise ValueError(
-            f"layer {layer} puts out {tuple(output.shape)} for {len(counts)} clips: give its layout"
+            f"layer {layer} outputs {tuple(output.shape)} for {len(counts)} clips: give its layout"
         )
     return found

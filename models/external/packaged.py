@@ -63,7 +63,7 @@ def load_packaged(
     ValueError
         If the file holds more than weights, or not those of this module.
     """
-    make = _named(module, name, install)
+    make = _name_layers(module, name, install)
     if weights is None or not Path(weights).exists():
         where = "its weights" if weights is None else f"weights, but there are none at {weights}"
         raise FileNotFoundError(f"{name} needs {where}: {install}; then give encoder.weights=FILE")
@@ -76,7 +76,7 @@ def load_packaged(
         if sizes:
             found = _inside(content, sizes, weights)
             if sizes_class:
-                positional = (_named(sizes_class, name, install)(found),)
+                positional = (_name_layers(sizes_class, name, install)(found),)
             else:
                 given = {**found, **given}
         made = make(*positional, **given)
@@ -84,7 +84,7 @@ def load_packaged(
     return Hooked(made.eval(), sample_rate, layers, name=name, **settings)
 
 
-def _named(path: str, name: str, install: str) -> Callable[..., Any]:
+def _name_layers(path: str, name: str, install: str) -> Callable[..., Any]:
     """What a dotted name stands for, within a module or within a class of it."""
     home, _, last = path.rpartition(".")
     try:

@@ -45,7 +45,7 @@ def pieces(
     """
     if longest is None or len(audio) <= longest:
         frames = {layer: max(1, clock.at_once(len(audio))) for layer, clock in clocks.items()}
-        yield Piece(clip, _padded(audio, shortest), frames, dict.fromkeys(clocks, 0))
+        yield Piece(clip, _pad(audio, shortest), frames, dict.fromkeys(clocks, 0))
         return
     step = stride(clocks, longest - overlap)
     reach, given = longest if overlap else step, dict.fromkeys(clocks, 0)
@@ -62,7 +62,7 @@ def pieces(
                 given[layer] += frames[layer]
         part = audio[first : first + longest]
         if len(part) >= shortest or any(frames[k] > 0 for k, clock in clocks.items() if clock.hop):
-            yield Piece(clip, _padded(part, shortest), frames, skip)
+            yield Piece(clip, _pad(part, shortest), frames, skip)
         if last:
             return
 
@@ -77,7 +77,9 @@ def _until(clock: Clock, step: int, longest: int, overlap: int) -> int:
     return min(max(before, int(step / clock.hop)), clock.at_once(longest))
 
 
-def joined(clips: list[list[Tensor]], clock: Clock, sample_rate: int, rate: float | None) -> Frames:
+def join_pieces(
+    clips: list[list[Tensor]], clock: Clock, sample_rate: int, rate: float | None
+) -> Frames:
     """Frames of a layer of every clip, from those (frames, dim) of its pieces.
 
     ``rate`` in Hz is given out instead of what was counted. Without a hop pieces of a long clip
@@ -134,5 +136,5 @@ def groups(sizes: list[int], most: float, together: str, window: int | None) -> 
         yield group
 
 
-def _padded(audio: Tensor, shortest: int) -> Tensor:
+def _pad(audio: Tensor, shortest: int) -> Tensor:
     return nn.functional.pad(audio, (0, max(0, shortest - len(audio))))

@@ -111,7 +111,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
         raise FileNotFoundError(f"no features at {file}: check encoder.path")
     if not is_zipfile(file):
         raise ValueError(
-            f"{file} is no readable npz: it is torn or of another kind; expected what "
+            f"{file} is no readable npz: it is truncated or of another kind; expected what "
             "np.savez(FILE, stimuli=NAMES, LAYER=ARRAY) writes"
         )
     try:

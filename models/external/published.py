@@ -116,7 +116,7 @@ def compare(state: State, model: EncodecMAE, version: str) -> Match:
     return Match(pairs, *(tuple(sorted(keys)) for keys in parts))
 
 
-def converted(ours: str, value: Tensor, heads: int) -> Tensor:
+def convert_weights(ours: str, value: Tensor, heads: int) -> Tensor:
     """A published weight in our shape, order of heads and precision.
 
     The published width of attention is (width of a head, heads), ours (heads, width of a head).
@@ -174,7 +174,7 @@ def spread(state: State) -> State:
     return state
 
 
-def joined(state: State, version: str) -> State:
+def join_heads(state: State, version: str) -> State:
     """One head, where v1 keeps the codes of self-training in a second one."""
     if version == "v2":
         return state
@@ -186,7 +186,7 @@ def joined(state: State, version: str) -> State:
     return state
 
 
-def tied(state: State, stack: str) -> bool:
+def tie_weights(state: State, stack: str) -> bool:
     """Whether every layer of a stack has the same feed-forward."""
     pattern = re.compile(rf"{stack}\.encoder_layers\.\d+\.ff_layer\.(.+)")
     first: State = {}

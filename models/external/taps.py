@@ -68,7 +68,7 @@ def _nothing(module: nn.Module, pattern: str, names: list[str]) -> str:
 
 
 @contextmanager
-def tapped(
+def tap_layers(
     module: nn.Module, names: Sequence[str], take: Callable[[str, Tensor], None]
 ) -> Iterator[None]:
     """While inside, ``take(name, output)`` is called whenever a submodule has run.

@@ -31,5 +31,5 @@ def read_weights(path: str | Path) -> Any:
     except Exception as error:
         raise ValueError(
             f"{path} cannot be read: it is damaged, or holds more than weights, which is not "
-            f"executed ({refusal(path, error)}): get it anew, or save its weights alone"
+            f"executed ({refusal(path, error)}): download it again, or save its weights alone"
         ) from error

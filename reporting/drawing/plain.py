@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
     """Arrays, also those that plotly has packed, as lists; numbers rounded; NaN as None."""
     if isinstance(value, Mapping):
         if "bdata" in value:
-            return plain(_unpacked(value))
+            return plain(_unpack(value))
         return {str(key): plain(held) for key, held in value.items()}
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
@@ -53,17 +53,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, float):
-        return _rounded(value) if math.isfinite(value) else None
+        return _round(value) if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
         return value
     return str(value)  # a date, or a missing value of pandas
 
 
-def _rounded(value: float) -> float:
+def _round(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def _unpacked(value: Mapping[str, Any]) -> np.ndarray:
+def _unpack(value: Mapping[str, Any]) -> np.ndarray:
     shape = str(value.get("shape", "-1")).split(",")
     flat = np.frombuffer(base64.b64decode(value["bdata"]), dtype=np.dtype(value["dtype"]))
     return flat.reshape([int(size) for size in shape])

@@ -56,7 +56,7 @@ def unequal(scores: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns benchmark, metric, of (``subjects``, ``targets``, ``n`` or ``ceiling``), what (the
-        set or number) and encoders (who has it), the commonest first.
+        set or number) and encoders (who has it), the most common first.
     """
     keys = ["benchmark", "metric"]
     parts = []

@@ -167,7 +167,7 @@ def global_scores(
 
 
 def shared_tasks(values: pd.DataFrame) -> list[str]:
-    """The commonest tasks, as many as give the most scores of encoders that have all of them."""
+    """The most common tasks, as many as give the most scores of encoders that have all of them."""
     order = values.notna().sum().sort_values(ascending=False, kind="stable").index.tolist()
     sizes = [k * len(values[order[:k]].dropna()) for k in range(1, len(order) + 1)]
     most = max(range(len(sizes)), key=lambda k: (sizes[k], k))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from reporting.gathering.doubts import cell_notes, cells, once, unequal, unequal_notes
 from reporting.gathering.gathered import Gathered
-from reporting.gathering.naming import named
+from reporting.gathering.naming import name_encoders
 from reporting.gathering.origins import FACTS, Origin, origin
 from reporting.gathering.reading import read_runs
 from reporting.gathering.versions import by_version
@@ -79,16 +79,16 @@ def gather(
     origins = {run: origin(folder) for run, folder in found.folders.items()}
     scores, versions, told = by_version(found.scores, origins)
     notes = found.notes + told
-    rows, places = named(scores, origins, names or {})
+    rows, places = name_encoders(scores, origins, names or {})
     scores = _with_names(scores, rows, places)
-    scores = _chosen(scores, rows, include or {}, exclude, notes)
+    scores = _select_rows(scores, rows, include or {}, exclude, notes)
     scores, duplicates, told = once(scores)
     notes += told
     heads = _heads(scores)
     rows = rows[rows["name"].isin(heads["name"])]
     encoders = _encoders(rows, origins, facts or {}, overrides or {}, controls, describe)
-    failures = _told_of(found.failures, rows)
-    notes += _unfinished(encoders, origins)
+    failures = _attach_origin(found.failures, rows)
+    notes += _unfinished_runs(encoders, origins)
     notes += unequal_notes(unequal(scores))
     notes += cell_notes(cells(heads, encoders, failures))
     return Gathered(scores, heads, encoders, failures, notes, duplicates, versions)
@@ -102,7 +102,7 @@ def _with_names(scores: pd.DataFrame, rows: pd.DataFrame, places: pd.Series) -> 
     return scores.assign(**made)
 
 
-def _chosen(
+def _select_rows(
     scores: pd.DataFrame,
     rows: pd.DataFrame,
     include: Mapping[str, Sequence[str]],
@@ -162,14 +162,14 @@ def _encoders(
 ) -> pd.DataFrame:
     first = rows.drop_duplicates("name").set_index("name")
     table = first.rename(columns={"encoder": "written", "label": "encoder"})
-    table["examined"], table["run"] = table["run"], table["home"]
+    table["evaluated"], table["run"] = table["run"], table["home"]
     last = table.groupby("encoder")["step"].transform("max")
     table["final"] = (table["step"].isna() | (table["step"] == last)).astype(bool)
-    homes = {home: _of_training(home, origins, describe) for home in _trained(table)}
+    homes = {home: _of_training(home, origins, describe) for home in _training_runs(table)}
     said = []
     for name, row in table.iterrows():
         own = _at_step(homes.get(row["home"], {}), row["step"])
-        run = origins[row["examined"]]
+        run = origins[row["evaluated"]]
         known = [overrides.get(str(key)) for key in (row["encoder"], row["written"], name)]
         known += [own, *(facts.get(key) for key in (row["written"], run.choice)), run.facts]
         merged = {key: _first(known, key) for key in [*FACTS, *LINEAGE, "control"]}
@@ -183,31 +183,31 @@ def _encoders(
     return table.join(extra)[ENCODERS]
 
 
-def _told_of(failures: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def _attach_origin(failures: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Failures with the name under which the encoder of that run is shown."""
     labels = rows.groupby(["run", "encoder"])["label"].unique()
     alone = {key: found[0] for key, found in labels.items() if len(found) == 1}
     for run, found in rows.groupby("run")["label"].unique().items():
-        if len(found) == 1:  # a benchmark that could not be built fails for whoever was examined
+        if len(found) == 1:  # a benchmark that could not be built fails for whoever was evaluated
             alone[run, ""] = found[0]
     pairs = zip(failures["run"], failures["encoder"].fillna(""), strict=True)
     return failures.assign(encoder=[alone.get(pair, pair[1]) for pair in pairs])
 
 
-def _unfinished(encoders: pd.DataFrame, origins: Mapping[str, Origin]) -> list[str]:
-    """Training runs whose last examination is not that of their last step."""
+def _unfinished_runs(encoders: pd.DataFrame, origins: Mapping[str, Origin]) -> list[str]:
+    """Training runs whose last evaluation is not that of their last step."""
     notes = []
     for row in encoders[encoders["final"] & encoders["step"].notna()].itertuples():
         planned = origins[row.run].steps if row.run in origins else None
         if planned and row.step < planned:
             notes.append(
-                f"{row.encoder} was examined up to step {row.step:,} of {planned:,}: that step "
+                f"{row.encoder} was evaluated up to step {row.step:,} of {planned:,}: that step "
                 "stands for it"
             )
     return notes
 
 
-def _trained(table: pd.DataFrame) -> list[str]:
+def _training_runs(table: pd.DataFrame) -> list[str]:
     return list(table.loc[table["step"].notna(), "home"].unique())
 
 

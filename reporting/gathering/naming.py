@@ -13,13 +13,13 @@ from reporting.gathering.origins import Origin
 ORIGINS = ["encoder", "fingerprint", "step", "run"]
 
 
-def named(
+def name_encoders(
     scores: pd.DataFrame, origins: Mapping[str, Origin], aliases: Mapping[str, str]
 ) -> tuple[pd.DataFrame, pd.Series]:
     """Every encoder, fingerprint, step and run that has rows, with its names.
 
     An encoder keeps the name in its rows where that stands for one training run or one set of
-    weights, and has its run in brackets where it stands for several. What a probe examined of a
+    weights, and has its run in brackets where it stands for several. What a probe evaluated of a
     training run, by fingerprint and step or by the path of the checkpoint, belongs to that run.
 
     Parameters
@@ -46,11 +46,11 @@ def named(
     labels = zip(_labels(rows), rows["home"], strict=True)
     rows["label"] = [_alias(label, run, aliases) for label, run in labels]
     steps = ["" if pd.isna(step) else f" step {step:,}" for step in rows["step"]]
-    rows["name"] = _told_apart(rows["label"] + pd.Series(steps, dtype="str"), rows)
+    rows["name"] = _make_unique(rows["label"] + pd.Series(steps, dtype="str"), rows)
     return rows, places
 
 
-def _told_apart(names: pd.Series, rows: pd.DataFrame) -> pd.Series:
+def _make_unique(names: pd.Series, rows: pd.DataFrame) -> pd.Series:
     """Names that stand for several sets of weights get the beginning of the fingerprint."""
     several = rows["fingerprint"].groupby(names).transform("nunique") > 1
     return names.where(~several, names + " #" + rows["fingerprint"].str[:6])
@@ -90,7 +90,7 @@ def _labels(rows: pd.DataFrame) -> pd.Series:
     short = short_names(rows["home"].unique())
     runs = " (" + rows["home"].map(short).astype("str") + ")"
     labels = labels.where(~several & ~(mixed & trained), labels + runs)
-    return labels.where(trained, _told_apart(labels.where(~trained, ""), rows))
+    return labels.where(trained, _make_unique(labels.where(~trained, ""), rows))
 
 
 def short_names(runs: Iterable[str]) -> dict[str, str]:

@@ -30,11 +30,11 @@ class Origin:
     settings : dict
         Of every benchmark by its name, flat: ``responses.n_sounds`` and its value as text.
     choice : str
-        Name of the yaml of the encoder that was examined.
+        Name of the yaml of the encoder that was evaluated.
     facts : dict
         What that yaml itself said of the encoder.
     checkpoint : str
-        File of the encoder that was examined.
+        File of the encoder that was evaluated.
     data, target, model_class : str
         What a training run was composed of.
     hours_per_step : float, optional

@@ -27,7 +27,7 @@ def trajectory_summaries(heads: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``best`` and ``final`` with their steps (missing for encoders made elsewhere), ``area``
         as :func:`reporting.summaries.area` has it; NaN with fewer than two steps.
-        ``steps`` is the number of steps examined.
+        ``steps`` is the number of steps evaluated.
     """
     table = above_surrogates(heads).sort_values("step", kind="stable")
     groups = table.groupby(["encoder", "benchmark", "metric"], sort=False)

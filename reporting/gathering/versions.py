@@ -61,7 +61,7 @@ def by_version(
             f"no config lies beside {several(silent)}: the settings of the benchmarks there are "
             "not known and taken to be those of the other runs"
         )
-    return _renamed(scores, names), table, notes
+    return _rename(scores, names), table, notes
 
 
 def _versions(
@@ -99,7 +99,7 @@ def _difference(settings: Settings, first: Settings) -> str:
     return several(told) if told else "the first version"
 
 
-def _renamed(scores: pd.DataFrame, names: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+def _rename(scores: pd.DataFrame, names: Mapping[tuple[str, str], str]) -> pd.DataFrame:
     if all(called == benchmark for (benchmark, _), called in names.items()):
         return scores
     benchmarks, runs = scores["benchmark"].cat, scores["run"].cat

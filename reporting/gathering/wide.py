@@ -9,7 +9,7 @@ import pandas as pd
 from evaluation.metrics import LOWER_IS_BETTER, facts
 from evaluation.rows import SELECTED
 from reporting.gathering.gathered import Gathered
-from reporting.kinds import EXCESS, PROBES, followed
+from reporting.kinds import EXCESS, PROBES, followed_scores
 from reporting.tables import MEANING, above_surrogates, goodness
 
 KEY = ["name", "benchmark", "metric", "target"]
@@ -22,7 +22,7 @@ NON_PRIMARY = frozenset({"speech", "music", "Lateral", "Posterior", "Anterior"})
 neither."""
 
 
-def compared(gathered: Gathered, controls: bool = False) -> pd.DataFrame:
+def select_compared(gathered: Gathered, controls: bool = False) -> pd.DataFrame:
     """The encoders that stand for themselves; floors alone, or all but them."""
     table = gathered.encoders[gathered.encoders["final"].astype(bool)]
     return table[table["control"].astype(bool) == controls]
@@ -59,7 +59,7 @@ def _plain_text(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def over_encoders(heads: pd.DataFrame, names: Sequence[str], column: str = "score") -> pd.DataFrame:
-    """Values of heads as a table of names (rows, all of them) and scores, the commonest first.
+    """Values of heads as a table of names (rows, all of them) and scores, the most common first.
 
     Among equally common ones fMRI comes before ECoG and EEG, and r2 before other metrics: what is
     read first does not matter.
@@ -141,7 +141,7 @@ def _wanted(rows: pd.DataFrame) -> pd.Series:
     parts["single"] = rows["layer"] != SELECTED
     kind = parts.groupby(list(parts), observed=True, sort=False).ngroup()
     few = _plain_text(parts.loc[~kind.duplicated()]).astype({"window": "str"})
-    kept = followed(few)
+    kept = followed_scores(few)
     kept = kept[~kept["benchmark"].str.startswith(PROBES) & kept["single"]]
     kept = kept[are_scores(kept)]
     targets = rows.groupby(["benchmark", "metric"], observed=True)["target"].nunique()

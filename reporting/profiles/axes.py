@@ -11,7 +11,7 @@ from reporting.trajectory.panels import INK, PALE
 MOST_LABELS = 14
 
 
-def stacked(place: Axes, count: int) -> list[Axes]:
+def stack_panels(place: Axes, count: int) -> list[Axes]:
     """Axes one above the other where ``place`` was."""
     spec, figure = place.get_subplotspec(), place.figure
     if spec is None or figure is None:

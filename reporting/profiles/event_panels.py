@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from evaluation.quantities import WORDS, Quantity
 from evaluation.rows import SELECTED
 from reporting.kinds import NULL, PEAK, PROSODY, SHARING, same_quantity
-from reporting.profiles.axes import entitle, name_layers, stacked
+from reporting.profiles.axes import entitle, name_layers, stack_panels
 from reporting.profiles.word_panels import draw_words
 from reporting.tables import layer_means, p_text
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO, PALE
@@ -45,7 +45,7 @@ def event_lines(rows: pd.DataFrame) -> list[list[partial[None]]]:
 def draw_shared(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
     """TNC and the mediation ratio by layer, one above the other, with interval and surrogates."""
     metrics = list(dict.fromkeys(rows["of"]))
-    parts = stacked(place, len(metrics))
+    parts = stack_panels(place, len(metrics))
     for part, metric in zip(parts, metrics, strict=True):
         own = rows[rows["of"] == metric]
         _draw_layers(part, own, same_quantity(null, own))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reporting.kinds import CEILING, EXCESS, NULL, followed, named_windows, same_quantity
+from reporting.kinds import CEILING, EXCESS, NULL, followed_scores, named_windows, same_quantity
 from reporting.profiles import axes
 from reporting.profiles.depth_panels import (
     draw_depth,
@@ -94,7 +94,7 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     null, ceilings = rows[rows["kind"] == NULL], rows[rows["kind"] == CEILING]
     level = null[(null["analysis"] == "") & (null["window"] == "")]
     # What lies above surrogates is seen in their band.
-    rows = followed(rows)
+    rows = followed_scores(rows)
     rows = rows[rows["kind"] != EXCESS]
     tested = (rows["analysis"] == "") & rows["of"].isin(level["of"])
     lines = []

@@ -183,10 +183,10 @@ def _cell(value: object) -> str:
         return f"{value:,.0f}" if whole else f"{value:.3g}"
     if isinstance(value, Integral):
         return f"{int(value):,}"
-    return INTERVAL.sub(_unbroken, escape(str(value))) or "–"
+    return INTERVAL.sub(_keep_together, escape(str(value))) or "–"
 
 
-def _unbroken(interval: re.Match[str]) -> str:
+def _keep_together(interval: re.Match[str]) -> str:
     return interval.group().replace(" ", "\N{NO-BREAK SPACE}")
 
 

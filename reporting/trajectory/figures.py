@@ -63,7 +63,7 @@ def _panel_grid(shown: list[Panel], axis: StepAxis, columns: int = 2) -> go.Figu
     columns = min(columns, len(shown)) or 1
     rows = -(-len(shown) // columns) or 1
     titles = [panel.title for panel in shown] or [NOTHING]
-    titles = _folded(titles)
+    titles = _fold_titles(titles)
     room = 120 if any("<br>" in title for title in titles) else 95  # pixels between panels
     spacing = {"horizontal_spacing": 0.09, "vertical_spacing": min(0.3, room / (340 * rows))}
     figure = make_subplots(rows, columns, subplot_titles=titles, **spacing)
@@ -169,7 +169,7 @@ def _draw_layers(
     figure.update_yaxes(**axis)
 
 
-def _folded(titles: list[str]) -> list[str]:
+def _fold_titles(titles: list[str]) -> list[str]:
     """Titles in lines short enough for a panel."""
     return ["<br>".join(textwrap.wrap(title, TITLE_ROOM)) or title for title in titles]
 
@@ -191,7 +191,7 @@ def layer_step_figure(scores: pd.DataFrame, columns: int = 2) -> go.Figure:
     rows = -(-len(tables) // columns) or 1
     titles = [panel_title(*pair, bool(simulated[pair])) for pair in tables] or [NOTHING]
     spacing = {"horizontal_spacing": 0.3 / columns, "vertical_spacing": 0.28 / rows}
-    figure = make_subplots(rows, columns, subplot_titles=_folded(titles), **spacing)
+    figure = make_subplots(rows, columns, subplot_titles=_fold_titles(titles), **spacing)
     for number, (pair, table) in enumerate(tables.items()):
         place = {"row": 1 + number // columns, "col": 1 + number % columns}
         _draw_layers(figure, table, pair[1], place)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from reporting.kinds import followed
+from reporting.kinds import followed_scores
 from reporting.tables import (
     SELECTED,
     above_surrogates,
@@ -238,7 +238,7 @@ def layer_maps(scores: pd.DataFrame) -> dict[tuple[str, str], pd.DataFrame]:
     that have no training step. Rows of layer "selected", of surrogates and of kinds that only a
     figure of their own shows are left out.
     """
-    means = layer_means(throughout(followed(scores[scores["layer"] != SELECTED])))
+    means = layer_means(throughout(followed_scores(scores[scores["layer"] != SELECTED])))
     run = last_per_step(means, ["benchmark", "metric", "layer"])
     return {
         (str(benchmark), str(metric)): rows.pivot(

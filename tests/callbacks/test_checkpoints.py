@@ -21,43 +21,43 @@ VALUES = {0: 0.2, 1: 0.5, 2: 0.4, 3: 0.5, 4: 0.3}
 
 
 class Run:
-    """A run whose examination gives planned values; its checkpoints are their step."""
+    """A run whose evaluation gives planned values; its checkpoints are their step."""
 
     def __init__(self, folder: Path, values: dict[int, float], **settings: Any) -> None:
         self.folder, self.values = folder, values
-        self.examination = EvaluationCallback({"toy": MeanBenchmark("fmri/toy")}, EVERY, folder)
+        self.evaluation = EvaluationCallback({"toy": MeanBenchmark("fmri/toy")}, EVERY, folder)
         self.saving = ScheduledCheckpoint(folder, EVERY, **settings)
         self.trainer: Any = SimpleNamespace(
             global_step=0,
             estimated_stepping_batches=4,
             is_global_zero=True,
             loggers=[],
-            callbacks=[self.examination, self.saving],
+            callbacks=[self.evaluation, self.saving],
             save_checkpoint=self.write,
         )
 
     def write(self, path: Path, weights_only: bool) -> None:
         path.write_text(str(self.trainer.global_step))
 
-    def examine(self, step: int) -> None:
+    def evaluate(self, step: int) -> None:
         self.trainer.global_step = step
-        self.examination.visited.append(step)
+        self.evaluation.visited.append(step)
         if step in self.values:
             metrics = [("fmri/toy", "r2"), ("probe/toy", "segment_1s_error_rate")]
             rows = [Score(*pair, "one", self.values[step], step=step) for pair in metrics]
-            state = self.examination.state_dict()
+            state = self.evaluation.state_dict()
             state["scores"] += [vars(row) for row in rows]
-            self.examination.load_state_dict(state)
+            self.evaluation.load_state_dict(state)
 
     def start(self, step: int = 0) -> None:
         if step == 0:
-            self.examine(0)
+            self.evaluate(0)
         self.trainer.global_step = step
         self.saving.on_train_start(self.trainer, None)  # type: ignore[arg-type]
 
     def go_on(self, first: int = 1, last: int = 4) -> None:
         for step in range(first, last + 1):
-            self.examine(step)
+            self.evaluate(step)
             self.saving.on_train_batch_end(self.trainer, None)  # type: ignore[arg-type]
 
     def kept(self) -> list[int]:
@@ -102,7 +102,7 @@ def test_after_a_kill_before_tidying_the_same_are_kept(
         run.go_on(first=3, last=3)
     assert run.kept() == [1, 2, 3]
     resumed = Run(tmp_path, VALUES, keep=1, monitor=R2)
-    resumed.examination.load_state_dict(run.examination.state_dict())
+    resumed.evaluation.load_state_dict(run.evaluation.state_dict())
     resumed.start(step=3)
     assert resumed.kept() == [1, 3]
     resumed.go_on(first=4)
@@ -129,24 +129,24 @@ def test_a_benchmark_that_failed_is_waited_for(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = Run(tmp_path, {2: 0.1, 3: 0.2}, keep=1, monitor=R2)
-    run.examination.failures = [Failure("fmri/toy", "no labels", step=step) for step in (0, 1)]
+    run.evaluation.failures = [Failure("fmri/toy", "no labels", step=step) for step in (0, 1)]
     run.start()
     run.go_on(last=1)
-    assert "there is no align/fmri/toy/r2 yet: its benchmark has failed" in caplog.text
+    assert "no value of align/fmri/toy/r2 yet: its benchmark failed" in caplog.text
     assert not (tmp_path / "best.ckpt").exists()
     run.go_on(first=2)
     assert run.kept() == [3, 4]
     other = Run(tmp_path / "other", {2: 0.1}, monitor="align/fmri/toy/r3")
-    other.examination.failures = [Failure("fmri/toy", "no labels", step=step) for step in (0, 1)]
+    other.evaluation.failures = [Failure("fmri/toy", "no labels", step=step) for step in (0, 1)]
     other.start()
     with pytest.raises(ValueError, match="is no score"):
         other.go_on()
 
 
-def test_a_monitor_needs_an_examination(tmp_path: Path) -> None:
+def test_a_monitor_needs_an_evaluation(tmp_path: Path) -> None:
     run = Run(tmp_path, VALUES, monitor=R2)
     run.trainer.callbacks = [run.saving]
-    with pytest.raises(ValueError, match=r"nothing is examined: leave callbacks\.evaluation"):
+    with pytest.raises(ValueError, match=r"nothing is evaluated: leave callbacks\.evaluation"):
         run.start()
 
 

@@ -1,4 +1,4 @@
-"""Examination during training: it leaves the run as it was, and its rows survive a restart."""
+"""Evaluation during training: it leaves the run as it was, and its rows survive a restart."""
 
 from __future__ import annotations
 
@@ -111,32 +111,32 @@ class Full(MeanBenchmark):
 @pytest.mark.parametrize("full_at_end", [True, False])
 def test_the_full_form_is_taken_at_the_last_step(tmp_path: Path, full_at_end: bool) -> None:
     benchmarks = {"probe/toy": Quick("probe/toy")}
-    examination = callback(tmp_path, benchmarks=benchmarks, full_at_end=full_at_end)
+    evaluation = callback(tmp_path, benchmarks=benchmarks, full_at_end=full_at_end)
     module = Restless()
-    examination.on_train_start(trainer(), module)  # type: ignore[arg-type]
+    evaluation.on_train_start(trainer(), module)  # type: ignore[arg-type]
     for step in range(1, 11):
-        examination.on_train_batch_end(trainer(step), module)  # type: ignore[arg-type]
+        evaluation.on_train_batch_end(trainer(step), module)  # type: ignore[arg-type]
     more = {row.step for row in read_scores(tmp_path / "scores.jsonl") if row.metric == "more"}
     assert more == ({10} if full_at_end else set())
 
 
 def test_steps_of_the_schedule_are_visited_once(tmp_path: Path) -> None:
-    examination, module = callback(tmp_path), Restless()
-    examination.on_train_start(trainer(), module)  # type: ignore[arg-type]
+    evaluation, module = callback(tmp_path), Restless()
+    evaluation.on_train_start(trainer(), module)  # type: ignore[arg-type]
     for step in range(1, 11):
         for _ in range(2):  # as with accumulated gradients: two batches end at one step
-            examination.on_train_batch_end(trainer(step), module)  # type: ignore[arg-type]
-    assert examination.visited == [0, 2, 4, 8, 10]
+            evaluation.on_train_batch_end(trainer(step), module)  # type: ignore[arg-type]
+    assert evaluation.visited == [0, 2, 4, 8, 10]
     rows = read_scores(tmp_path / "scores.jsonl")
     assert [row.step for row in rows] == [step for step in (0, 2, 4, 8, 10) for _ in range(2)]
-    assert rows == examination.scores
+    assert rows == evaluation.scores
     assert (tmp_path / "trajectory.html").exists()
 
 
 def test_other_callbacks_find_the_newest_scores_and_no_others(tmp_path: Path) -> None:
     benchmarks = {"a": MeanBenchmark("probe/toy"), "b": MeanBenchmark("probe/frail")}
-    examination, run = callback(tmp_path, benchmarks=benchmarks), trainer()
-    examination.on_train_start(run, Restless())  # type: ignore[arg-type]
+    evaluation, run = callback(tmp_path, benchmarks=benchmarks), trainer()
+    evaluation.on_train_start(run, Restless())  # type: ignore[arg-type]
     given = run.loggers[0].values
     assert 0 < given["eval/share_of_wall_time"] <= 1
     expected = {key: given[key] for key in ("probe/toy/mean", "probe/frail/mean")}
@@ -144,12 +144,12 @@ def test_other_callbacks_find_the_newest_scores_and_no_others(tmp_path: Path) ->
     benchmarks["b"].error = ValueError("no labels today")
     run.global_step = 2
     run.callback_metrics["val/loss"] = torch.tensor(1.0)
-    examination.on_train_batch_end(run, Restless())  # type: ignore[arg-type]
+    evaluation.on_train_batch_end(run, Restless())  # type: ignore[arg-type]
     assert set(run.callback_metrics) == {"val/loss", "probe/toy/mean"}
     resumed, other = callback(tmp_path, benchmarks=benchmarks), trainer(step=3, rank=1)
-    resumed.load_state_dict(examination.state_dict())
+    resumed.load_state_dict(evaluation.state_dict())
     resumed.on_train_start(other, Restless())  # type: ignore[arg-type]
-    assert resumed.headlines == examination.headlines
+    assert resumed.headlines == evaluation.headlines
     assert list(resumed.headlines) == [0, 2]
     assert other.callback_metrics == {"probe/toy/mean": run.callback_metrics["probe/toy/mean"]}
 
@@ -177,7 +177,7 @@ def test_state_comes_back_through_a_safe_checkpoint(tmp_path: Path) -> None:
         assert (tmp_path / "two" / name).read_text() == (tmp_path / "one" / name).read_text()
 
 
-def test_a_run_that_goes_on_from_step_0_examines_nothing_twice(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_from_step_0_evaluates_nothing_twice(tmp_path: Path) -> None:
     changes = {"baselines": {"other": ToyEncoder(2.0, "other")}}
     first, module = callback(tmp_path, **changes), Restless()
     first.on_train_start(trainer(), module)  # type: ignore[arg-type]
@@ -214,15 +214,15 @@ def test_when_all_benchmarks_fail_the_run_goes_on(tmp_path: Path) -> None:
 
 
 def test_only_the_first_rank_writes(tmp_path: Path) -> None:
-    examination, other = callback(tmp_path / "run"), trainer(rank=1)
-    examination.on_train_start(other, Restless())  # type: ignore[arg-type]
-    assert examination.visited == [0]
-    assert examination.scores
+    evaluation, other = callback(tmp_path / "run"), trainer(rank=1)
+    evaluation.on_train_start(other, Restless())  # type: ignore[arg-type]
+    assert evaluation.visited == [0]
+    assert evaluation.scores
     assert not (tmp_path / "run").exists()
     assert not other.loggers[0].steps
 
 
-def test_without_benchmarks_nothing_is_examined(tmp_path: Path) -> None:
+def test_without_benchmarks_nothing_is_evaluated(tmp_path: Path) -> None:
     module, run = Restless(), trainer()
     callback(tmp_path, benchmarks={}).on_train_start(run, module)  # type: ignore[arg-type]
     assert not module.batches

@@ -14,10 +14,10 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from commands.building import build, build_benchmarks, build_loggers, resolved
+from commands.building import build, build_benchmarks, build_loggers, to_plain
 from commands.errors import explain
 from commands.folders import CONF, job_folder, run_folder, sweep_folder
-from commands.launch import guarded
+from commands.launch import run_script
 from tests.composing import composed
 
 
@@ -98,7 +98,7 @@ def test_a_value_that_must_be_given_is_named() -> None:
 def test_a_value_that_others_refer_to_is_named_itself() -> None:
     cfg = composed(Path("nowhere"), "name=test", "data=audio")
     with pytest.raises(OmegaConfBaseException) as caught:
-        resolved(cfg)
+        to_plain(cfg)
     assert explain(caught.value) == "paths.audio is not set: give paths.audio=…"
 
 
@@ -150,13 +150,13 @@ def test_an_error_in_a_script_is_one_line_and_exit_code_1(
 
     monkeypatch.delenv("ENTRAIN_TRACEBACK", raising=False)
     with pytest.raises(SystemExit) as exit:
-        guarded(script, OmegaConf.create({}))
+        run_script(script, OmegaConf.create({}))
     assert exit.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: a [bold] reason that is long")
     monkeypatch.setenv("ENTRAIN_TRACEBACK", "1")
     with pytest.raises(SystemExit):
-        guarded(script, OmegaConf.create({}))
+        run_script(script, OmegaConf.create({}))
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -165,7 +165,7 @@ def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as exit:
-        guarded(script, OmegaConf.create({}), "go on with [ckpt_path=last]")
+        run_script(script, OmegaConf.create({}), "go on with [ckpt_path=last]")
     assert exit.value.code == 130
     assert capsys.readouterr().err == "interrupted: go on with [ckpt_path=last]\n"
 
@@ -216,7 +216,7 @@ def test_optional_benchmarks_are_left_out_where_their_data_are_not(
         f"{kind}/{name}" for kind, group in cfg.benchmark.items() for name in group
     } - set(cfg.optional)
     for name in ("eeg/alice", "eeg/ds004408"):
-        assert re.search(f"{name} is left out: .*ENTRAIN_DATA", caplog.text)
+        assert re.search(f"skipped {name}: .*ENTRAIN_DATA", caplog.text)
     # Data that are there and wrong are no reason to be silent.
     (tmp_path / "brain" / "brennan2019").mkdir(parents=True)
     (tmp_path / "brain" / "brennan2019" / "AliceChapterOne-EEG.csv").write_text("not a table")

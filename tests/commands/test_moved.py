@@ -6,21 +6,21 @@ import importlib
 
 import pytest
 
-from commands.moved import MOVED, with_moved
+from commands.moved import MOVED, update_config
 
 
 @pytest.mark.parametrize(("old", "new"), MOVED.items())
 def test_every_new_place_is_there(old: str, new: str) -> None:
     assert importlib.import_module(new)
     config = {"benchmark": {"a": [{"_target_": f"{old}.Some", "name": old}]}}
-    found = with_moved(config)
+    found = update_config(config)
     assert found == {"benchmark": {"a": [{"_target_": f"{new}.Some", "name": old}]}}
-    assert with_moved(found) == found
+    assert update_config(found) == found
 
 
 def test_what_did_not_move_stays() -> None:
     config = {"_target_": "datamodules.simulated.brain.Other", "values": [1, "x", None]}
-    assert with_moved(config) == config
+    assert update_config(config) == config
 
 
 def test_settings_of_alignment_in_time_are_grouped() -> None:
@@ -33,7 +33,7 @@ def test_settings_of_alignment_in_time_are_grouped() -> None:
         "draws": 99,
         "surrogates": "circular",
     }
-    found = with_moved(old)
+    found = update_config(old)
     assert found == {
         "_target_": target,
         "name": "eeg/x",
@@ -41,6 +41,6 @@ def test_settings_of_alignment_in_time_are_grouped() -> None:
         "pieces": {"seconds": 2.0},
         "surrogates": {"draws": 99, "kind": "circular"},
     }
-    assert with_moved(found) == found
+    assert update_config(found) == found
     new = {"_target_": target, "metrics": ["cka"], "surrogates": {"draws": 99}}
-    assert with_moved(new) == new
+    assert update_config(new) == new

@@ -22,7 +22,7 @@ from rich.console import Console
 from commands import sweep
 from commands.errors import explain
 from commands.folders import CONF
-from commands.sweep import Examined, SweepStart, reported, run_job
+from commands.sweep import JobResult, SweepStart, report_sweep, run_job
 from evaluation.rows import Failure, read_scores
 from reporting.sweep import Outcome, print_outcomes
 from tests.composing import composed
@@ -66,23 +66,23 @@ def run(
 
 
 @pytest.mark.parametrize(
-    ("examined", "outcome", "reason"),
+    ("evaluated", "outcome", "reason"),
     [
-        (Examined(["a", "b"], ["c"]), "done", ""),
-        (Examined([], ["c"]), "skipped", "already scored"),
-        (Examined(), "skipped", "no benchmark is chosen"),
-        (Examined(["a"], [], [Failure("b", "no\n data")]), "failed", "b: no data"),
-        (Examined([], [], [Failure("", "x"), Failure("b", "y")]), "failed", "x (and 1 more)"),
+        (JobResult(["a", "b"], ["c"]), "done", ""),
+        (JobResult([], ["c"]), "skipped", "already scored"),
+        (JobResult(), "skipped", "no benchmark is chosen"),
+        (JobResult(["a"], [], [Failure("b", "no\n data")]), "failed", "b: no data"),
+        (JobResult([], [], [Failure("", "x"), Failure("b", "y")]), "failed", "x (and 1 more)"),
     ],
 )
-def test_what_became_of_a_job(run: Any, examined: Examined, outcome: str, reason: str) -> None:
-    row, _ = run(lambda cfg: examined)
+def test_what_became_of_a_job(run: Any, evaluated: JobResult, outcome: str, reason: str) -> None:
+    row, _ = run(lambda cfg: evaluated)
     assert (row["job"], row["outcome"], row["reason"]) == ("mine", outcome, reason)
-    assert (row["scored"], row["before"]) == (len(examined.scored), len(examined.skipped))
+    assert (row["scored"], row["before"]) == (len(evaluated.scored), len(evaluated.skipped))
 
 
 def test_an_error_is_an_outcome_and_a_failure(run: Any) -> None:
-    def job(cfg: DictConfig) -> Examined:
+    def job(cfg: DictConfig) -> JobResult:
         raise ValueError(f"nothing in {Path(cfg.output_dir).name}")
 
     row, (failure,) = run(job)
@@ -91,11 +91,11 @@ def test_an_error_is_an_outcome_and_a_failure(run: Any) -> None:
 
 
 def test_a_job_that_is_killed_is_tried_with_single_sounds(run: Any, tmp_path: Path) -> None:
-    def job(cfg: DictConfig) -> Examined:
+    def job(cfg: DictConfig) -> JobResult:
         with (tmp_path / "tried").open("a") as file:
             file.write(f"{cfg.batch_seconds}\n")
         os.kill(os.getpid(), signal.SIGKILL)
-        return Examined()
+        return JobResult()
 
     row, (failure,) = run(job)
     assert (tmp_path / "tried").read_text().split() == ["64.0", str(sweep.ONE_BY_ONE)]
@@ -119,19 +119,19 @@ def test_a_process_that_ends_is_an_outcome(
 
 
 def test_jobs_leave_nothing_behind_in_the_process_of_the_sweep(run: Any) -> None:
-    def job(cfg: DictConfig) -> Examined:
+    def job(cfg: DictConfig) -> JobResult:
         os.environ["LEFT_BEHIND"] = str(os.getpid())
-        return Examined(["a"])
+        return JobResult(["a"])
 
     assert run(job)[0]["outcome"] == "done"
     assert "LEFT_BEHIND" not in os.environ
 
 
 def test_without_fork_a_job_runs_here(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def job(cfg: DictConfig) -> Examined:
+    def job(cfg: DictConfig) -> JobResult:
         if cfg.encoder.bad:
             raise MemoryError
-        return Examined([str(os.getpid())])
+        return JobResult([str(os.getpid())])
 
     monkeypatch.setattr("multiprocessing.get_all_start_methods", lambda: ["spawn"])
     assert run(job, bad=False)[0]["outcome"] == "done"
@@ -141,8 +141,8 @@ def test_without_fork_a_job_runs_here(run: Any, monkeypatch: pytest.MonkeyPatch)
 def test_encoders_that_need_a_path_are_left_out_of_a_pattern_only(
     run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def job(cfg: DictConfig) -> Examined:
-        return Examined(failures=[Failure("", f"no path: {cfg.encoder.path}")])
+    def job(cfg: DictConfig) -> JobResult:
+        return JobResult(failures=[Failure("", f"no path: {cfg.encoder.path}")])
 
     assert run(job, path="???")[0]["outcome"] == "failed"
     monkeypatch.setenv(sweep.PATTERN, "1")
@@ -152,10 +152,10 @@ def test_encoders_that_need_a_path_are_left_out_of_a_pattern_only(
 
 
 def test_an_interruption_ends_the_sweep(run: Any, tmp_path: Path) -> None:
-    def job(cfg: DictConfig) -> Examined:
+    def job(cfg: DictConfig) -> JobResult:
         os.kill(os.getppid(), signal.SIGINT)
         time.sleep(60)
-        return Examined()
+        return JobResult()
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     try:
@@ -171,7 +171,7 @@ def test_an_interruption_ends_the_sweep(run: Any, tmp_path: Path) -> None:
 
 
 def started(folder: Path, *overrides: str) -> DictConfig:
-    """A sweep has begun in this process."""
+    """A sweep has started in this process."""
     lists = {"overrides": {"hydra": [], "task": list(overrides)}, "sweep": {"dir": str(folder)}}
     config = OmegaConf.create({"hydra": lists})
     SweepStart().on_multirun_start(config)
@@ -204,7 +204,7 @@ def test_a_sweep_ends_with_a_table_and_exit_code_1_if_a_job_failed(
     for number, outcome in [(10, last), (9, "done")]:
         row = {"job": f"encoder{number}", "outcome": outcome, "reason": f"because {number}"}
         (place / f"{number}.json").write_text(json.dumps(row))
-    with pytest.raises(SystemExit) as exit, reported():
+    with pytest.raises(SystemExit) as exit, report_sweep():
         pass
     assert exit.value.code == code
     shown = capsys.readouterr().out
@@ -220,7 +220,7 @@ def test_a_sweep_ends_with_a_table_and_exit_code_1_if_a_job_failed(
 
 def test_an_exit_code_is_kept(tmp_path: Path) -> None:
     started(tmp_path)
-    with pytest.raises(SystemExit) as exit, reported():
+    with pytest.raises(SystemExit) as exit, report_sweep():
         sys.exit(130)
     assert exit.value.code == 130
     assert not (tmp_path / "sweep.jsonl").exists()
@@ -230,7 +230,7 @@ def test_a_pattern_that_matches_nothing_is_an_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     started(tmp_path)
-    with pytest.raises(SystemExit) as exit, reported():
+    with pytest.raises(SystemExit) as exit, report_sweep():
         pass
     assert exit.value.code == 1
     assert "list=encoders" in caplog.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mne
 import numpy as np
 
-from datamodules.brain.eeg.cleaning import preprocessed
+from datamodules.brain.eeg.cleaning import preprocess
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.brain.eeg.recording import Recording
 from tests.datamodules.upstream_eeg import M10, course, gains
@@ -32,7 +32,7 @@ def clean(
     **extra: object,
 ) -> Recording:
     info = mne.create_info(list(CHANNELS), rate, "eeg")
-    return preprocessed(
+    return preprocess(
         [],
         lambda: mne.io.RawArray(1e-6 * microvolts, info, verbose="ERROR"),
         options,

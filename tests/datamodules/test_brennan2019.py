@@ -111,7 +111,7 @@ def test_folds_quality_and_provenance(responses: SentenceResponses) -> None:
 
 
 def test_excluded_subjects_come_only_when_named(root: Path, tmp_path: Path) -> None:
-    assert brennan2019.used(root / "datasets.mat") == ["S01", "S03"]
+    assert brennan2019.used_subjects(root / "datasets.mat") == ["S01", "S03"]
     assert brennan2019.alice(root, max_subjects=1).subjects == ("S01",)
     with pytest.raises(FileNotFoundError, match=r"no S07\.mat at .*10\.7302"):
         brennan2019.alice(root, subjects=["S07"])
@@ -126,7 +126,7 @@ def test_a_subject_without_a_segment_is_left_out(
     with caplog.at_level(logging.WARNING):
         found = brennan2019.alice(tmp_path, pre=0.2, post=0.5)
     assert found.subjects == ("S01", "S03")
-    assert "subject S26 is left out: sentence001 was not heard (3 of 7" in caplog.text
+    assert "skipped subject S26: sentence001 was not heard (3 of 7" in caplog.text
     found = brennan2019.alice(tmp_path, segments=[2, 3], pre=0.2, post=0.5)
     assert found.subjects == ("S01", "S03", "S26")
     values = found.values[2][2]
@@ -141,7 +141,7 @@ def test_a_subject_whose_recording_is_short_is_left_out(
     with caplog.at_level(logging.WARNING):
         found = brennan2019.alice(tmp_path)
     assert found.subjects == ("S01", "S04")
-    assert "subject S03 is left out: sentence006 ends 0.1" in caplog.text
+    assert "skipped subject S03: sentence006 ends 0.1" in caplog.text
     assert "s after the recording" in caplog.text
 
 

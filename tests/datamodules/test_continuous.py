@@ -174,7 +174,7 @@ def test_channels_that_some_lack_are_left_out(root: Path, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         found = continuous.responses(root / "eeg", root / "audio")
     assert found.channels == BIOSEMI[1:]
-    assert "A1 are not in all recordings and left out" in caplog.text
+    assert "channels A1 are missing in some recordings and dropped" in caplog.text
     check_times(found.values[0][2:], 1, 0.5)
 
 
@@ -187,7 +187,7 @@ def test_a_subject_who_lacks_a_sentence_is_left_out(
         found = continuous.responses(root / "eeg", root / "audio")
     assert found.subjects == ("anna", "bert")
     assert [row["subject"] for row in found.quality] == ["anna", "bert"]
-    assert "subject carl is left out: c was not heard (1 of 3" in caplog.text
+    assert "skipped subject carl: c was not heard (1 of 3" in caplog.text
 
 
 def test_nobody_with_all_sentences(root: Path) -> None:

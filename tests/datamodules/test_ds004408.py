@@ -86,7 +86,7 @@ def test_a_subject_without_a_run_is_left_out(
     write_ds004408(tmp_path, ["sub-001", "sub-003"], [2])
     with caplog.at_level(logging.WARNING):
         assert ds004408.responses(tmp_path).subjects == ("sub-001", "sub-003")
-    assert "subject sub-002 is left out: run02_phrase001 was not heard (3 of 6" in caplog.text
+    assert "skipped subject sub-002: run02_phrase001 was not heard (3 of 6" in caplog.text
     assert ds004408.responses(tmp_path, runs=[1]).subjects == ("sub-001", "sub-002", "sub-003")
     assert ds004408.responses(tmp_path, max_subjects=1).subjects == ("sub-001",)
 

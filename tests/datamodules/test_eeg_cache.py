@@ -10,7 +10,7 @@ import mne
 import numpy as np
 import pytest
 
-from datamodules.brain.eeg.cleaning import preprocessed
+from datamodules.brain.eeg.cleaning import preprocess
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.brain.eeg.recording import Recording
 from tests.datamodules.recorded_eeg import CHANNELS, PLAIN, RATE, eeg
@@ -30,7 +30,7 @@ class Source:
 
     def __call__(self, folder: Path, options: Preprocessing = PLAIN, **extra: object) -> Recording:
         arguments: dict[str, object] = {"montage": "easycap-M10", "cache": folder, **extra}
-        return preprocessed(
+        return preprocess(
             [self.path],
             self.read,
             options,
@@ -82,7 +82,7 @@ def test_a_broken_file_of_the_cache_is_made_anew(
     with caplog.at_level(logging.WARNING):
         source(folder)
     assert source.count == 2
-    assert "cannot be read and is made anew" in caplog.text
+    assert "computing it again" in caplog.text
     np.savez(kept, values=np.array([{}], dtype=object))
     source(folder)
     assert source.count == 3

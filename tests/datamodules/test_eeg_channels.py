@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from datamodules.brain.eeg.channels import find_bad_channels, scaled
-from datamodules.brain.eeg.cleaning import preprocessed
+from datamodules.brain.eeg.channels import find_bad_channels, to_volts
+from datamodules.brain.eeg.cleaning import preprocess
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from tests.datamodules.recorded_eeg import CHANNELS, PLAIN, clean, eeg, sine
 from tests.datamodules.upstream_eeg import gains
@@ -78,7 +78,7 @@ def test_bad_channels_do_not_hide_each_other() -> None:
 def test_most_channels_of_a_real_cap_are_good(data: Path) -> None:
     values = loadmat(str(data / "brain" / "cocktail_eeg" / "1_1.mat"))["eeg"].T
     info = mne.create_info(mne.channels.make_standard_montage("biosemi128").ch_names, 128, "eeg")
-    found = preprocessed(
+    found = preprocess(
         [],
         lambda: mne.io.RawArray(1e-6 * values, info, verbose="ERROR"),
         Preprocessing(),
@@ -131,7 +131,7 @@ def test_missing_samples_are_rejected() -> None:
 
 
 def test_a_silent_recording_scales_to_zero() -> None:
-    values, rejected = scaled(np.zeros((10, 3)), np.zeros(10, dtype=bool), Preprocessing())
+    values, rejected = to_volts(np.zeros((10, 3)), np.zeros(10, dtype=bool), Preprocessing())
     assert not values.any()
     assert not rejected.any()
 
@@ -146,7 +146,7 @@ def test_options_that_cannot_be_are_refused() -> None:
 
 
 def test_recordings_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="S01, a was sampled at 40 Hz, below the 50 Hz asked"):
+    with pytest.raises(ValueError, match="S01, a was sampled at 40 Hz, below the requested 50 Hz"):
         clean(eeg(rate=40.0), rate=40.0)
     with pytest.raises(
         ValueError, match="a has 0 channels of the montage biosemi128: its channels"

@@ -136,7 +136,7 @@ def test_fingerprint_is_of_names_contents_and_preparation(tmp_path: Path) -> Non
 
     same = mark()
     os.utime(file, (0, 0))
-    # A copy: written anew, the header of such a wav holds another second.
+    # A copy: rewritten, the header of such a wav holds another second.
     moved = tmp_path / "b.wav"
     moved.write_bytes(file.read_bytes())
     assert mark() == same

@@ -202,7 +202,7 @@ def test_what_is_damaged_is_made_anew_with_one_warning(
     assert equal(extract(Listener(), sounds(), ["mean"]), again)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert f"kept in {place} are damaged" in record.getMessage()
+    assert f"cached features in {place} are damaged" in record.getMessage()
     cache.of(Listener())(sounds(), ["mean"])
     assert Listener.heard == 18
     assert kept(tmp_path / "kept") == [place]
@@ -246,7 +246,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning(
     found = FeatureCache(tmp_path / "kept").of(Listener())(sounds(), ["mean"])
     assert equal(found, extract(Listener(), sounds(), ["mean"]))
     (record,) = caplog.records
-    assert "features of listener are not kept" in record.getMessage()
+    assert "features of listener are not cached" in record.getMessage()
 
 
 def test_a_full_disk_costs_a_warning(
@@ -277,7 +277,7 @@ def test_an_encoder_that_is_not_known_is_heard_every_time(
         encoder.after = lambda x: x  # type: ignore[attr-defined]
         cache.of(encoder)(sounds(), ["mean"])
         assert Listener.heard == count
-    assert "features of listener are not kept: encoder.after is the function" in caplog.text
+    assert "features of listener are not cached: encoder.after is the function" in caplog.text
     assert kept(tmp_path / "kept") == []
 
 

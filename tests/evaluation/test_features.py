@@ -129,7 +129,7 @@ def test_wrong_layers_are_named_with_those_promised() -> None:
     encoder = ToyEncoder()
     encoder.layers = ("samples", "cubes")
     with pytest.raises(
-        ValueError, match=r"toy promises layers \['samples', 'cubes'\].*\['samples', 'squares'\]"
+        ValueError, match=r"toy declares layers \['samples', 'cubes'\].*\['samples', 'squares'\]"
     ):
         extract(encoder, sounds(), ["mean"])
 

@@ -104,7 +104,7 @@ def test_what_ran_out_of_memory_while_pooling_is_not_collected_twice(
     collected: list[list[int]] = []
     monkeypatch.setattr(
         pooling.Collected,
-        "_joined",
+        "_join",
         lambda self, batches, layer: collected.extend(rows for rows, _ in batches),
     )
     parts = extract(ToyEncoder(), sounds(), ["frames", "mean"])

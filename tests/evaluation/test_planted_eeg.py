@@ -13,7 +13,7 @@ from evaluation.time.frame_alignment import FrameAlignment
 from tests.evaluation.people import one
 
 
-def examine(snr: float, gain: float, sentences: int = 40, seed: int = 0) -> list[Score]:
+def planted_scores(snr: float, gain: float, sentences: int = 40, seed: int = 0) -> list[Score]:
     """One layer, the code of the sounds; one metric in time, on the scalp and for prosody."""
     responses = simulated_eeg(
         sentences, 6, snr, centre="Cz", prosody=1.5, prosody_gain=gain, seed=seed
@@ -35,7 +35,7 @@ def examine(snr: float, gain: float, sentences: int = 40, seed: int = 0) -> list
 @pytest.fixture(scope="module")
 def rows() -> list[Score]:
     """As many sentences as Alice's first chapter has, at -10 dB."""
-    return examine(snr=0.1, gain=0.3, sentences=84)
+    return planted_scores(snr=0.1, gain=0.3, sentences=84)
 
 
 def test_the_place_is_that_planted(rows: list[Score]) -> None:
@@ -60,7 +60,7 @@ def test_the_effect_of_prosody_is_that_planted(rows: list[Score]) -> None:
 
 @pytest.mark.long
 def test_without_a_response_nothing_is_found() -> None:
-    rows = examine(snr=0.0, gain=0.3)
+    rows = planted_scores(snr=0.0, gain=0.3)
     kinds = ("map_cka", "excess_map_cka", "prosody_cka", "tnc", "lag_cka")
     for kind in kinds:
         tested = [r.p for r in rows if r.metric.startswith(kind) and r.p is not None]
@@ -72,6 +72,6 @@ def test_without_a_response_nothing_is_found() -> None:
 def test_without_an_effect_of_prosody_none_is_found() -> None:
     p = []
     for seed in range(40):
-        rows = examine(snr=0.5, gain=1.0, seed=seed)
+        rows = planted_scores(snr=0.5, gain=1.0, seed=seed)
         p.append(one(rows, metric="prosody_cka_debiased", target="difference").p)
     assert np.mean(np.array(p) <= 0.05) <= 0.125  # 5 of 40: the binomial's 97.5 %

@@ -1,4 +1,4 @@
-"""At which steps a run is examined and saved."""
+"""At which steps a run is evaluated and saved."""
 
 from __future__ import annotations
 

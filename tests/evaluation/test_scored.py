@@ -47,7 +47,7 @@ def two() -> list[Benchmark]:
     return [MeanBenchmark("probe/one"), MeanBenchmark("probe/two", sounds("others", (20, 30)))]
 
 
-def examine(
+def evaluate_new(
     folder: Path,
     encoder: Any,
     benchmarks: Sequence[Benchmark],
@@ -65,19 +65,19 @@ def examine(
 
 def test_what_is_scored_is_not_scored_again(tmp_path: Path) -> None:
     encoder = Counting()
-    assert examine(tmp_path, encoder, two()) == ["probe/one", "probe/two"]
+    assert evaluate_new(tmp_path, encoder, two()) == ["probe/one", "probe/two"]
     heard, rows = len(encoder.batches), read_scores(tmp_path / "scores.jsonl")
-    assert examine(tmp_path, encoder, two()) == []
-    assert examine(tmp_path, Counting(), two()) == []
+    assert evaluate_new(tmp_path, encoder, two()) == []
+    assert evaluate_new(tmp_path, Counting(), two()) == []
     assert len(encoder.batches) == heard > 0
     assert read_scores(tmp_path / "scores.jsonl") == rows
     third = [*two(), MeanBenchmark("probe/three")]
-    assert examine(tmp_path, encoder, third) == ["probe/three"]
+    assert evaluate_new(tmp_path, encoder, third) == ["probe/three"]
 
 
 def test_again_scores_all_anew(tmp_path: Path) -> None:
     for _ in range(2):
-        assert examine(tmp_path, Counting(), two(), again=True) == ["probe/one", "probe/two"]
+        assert evaluate_new(tmp_path, Counting(), two(), again=True) == ["probe/one", "probe/two"]
     assert len(read_scores(tmp_path / "scores.jsonl")) == 8
 
 
@@ -98,17 +98,17 @@ def test_what_has_changed_is_scored(tmp_path: Path, changed: dict[str, Any]) -> 
         settings = {"path": "a", "of": {"path": "b"}}
         return {"encoder": Counting(), "benchmarks": two()[:1], "settings": settings}
 
-    examine(tmp_path, **usual())
+    evaluate_new(tmp_path, **usual())
     moved = {"path": "elsewhere/a", "revision": "1", "of": {"path": "elsewhere/b"}}
-    assert examine(tmp_path, **usual() | {"settings": moved}) == []
-    assert examine(tmp_path, **usual() | changed) == ["probe/one"]
-    assert examine(tmp_path, **usual()) == []
+    assert evaluate_new(tmp_path, **usual() | {"settings": moved}) == []
+    assert evaluate_new(tmp_path, **usual() | changed) == ["probe/one"]
+    assert evaluate_new(tmp_path, **usual()) == []
 
 
 def test_an_encoder_without_weights_is_known_by_its_attributes(tmp_path: Path) -> None:
-    assert len(examine(tmp_path, Plain(), two())) == 2
-    assert examine(tmp_path, Plain(), two()) == []
-    assert len(examine(tmp_path, Plain(power=2), two())) == 2
+    assert len(evaluate_new(tmp_path, Plain(), two())) == 2
+    assert evaluate_new(tmp_path, Plain(), two()) == []
+    assert len(evaluate_new(tmp_path, Plain(power=2), two())) == 2
 
 
 def test_an_encoder_that_cannot_be_known_is_always_scored(
@@ -116,15 +116,15 @@ def test_an_encoder_that_cannot_be_known_is_always_scored(
 ) -> None:
     caplog.set_level("INFO")
     for _ in range(2):
-        assert len(examine(tmp_path, Restless(), two())) == 2
-    assert "plain is always scored anew" in caplog.text
+        assert len(evaluate_new(tmp_path, Restless(), two())) == 2
+    assert "plain is always scored again" in caplog.text
 
 
 def test_what_failed_is_tried_again(tmp_path: Path) -> None:
     broken = MeanBenchmark("probe/two", sounds("others", (20, 30)), error=ValueError("no labels"))
-    assert len(examine(tmp_path, Counting(), [two()[0], broken])) == 2
-    assert examine(tmp_path, Counting(), two()) == ["probe/two"]
-    assert examine(tmp_path, Counting(), two()) == []
+    assert len(evaluate_new(tmp_path, Counting(), [two()[0], broken])) == 2
+    assert evaluate_new(tmp_path, Counting(), two()) == ["probe/two"]
+    assert evaluate_new(tmp_path, Counting(), two()) == []
 
 
 def test_a_failure_that_names_no_benchmark_is_one_of_all(tmp_path: Path) -> None:
@@ -137,17 +137,17 @@ def test_a_failure_that_names_no_benchmark_is_one_of_all(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("lost", ["scores.jsonl", "scored.jsonl"])
 def test_lines_that_are_lost_are_scored_again(tmp_path: Path, lost: str) -> None:
-    examine(tmp_path, Counting(), two())
+    evaluate_new(tmp_path, Counting(), two())
     (tmp_path / lost).unlink()
-    assert len(examine(tmp_path, Counting(), two())) == 2
+    assert len(evaluate_new(tmp_path, Counting(), two())) == 2
 
 
 def test_a_line_that_a_killed_run_left_torn_does_not_count(tmp_path: Path) -> None:
-    examine(tmp_path, Counting(), two())
+    evaluate_new(tmp_path, Counting(), two())
     file = tmp_path / "scored.jsonl"
     file.write_text(file.read_text()[:-20])
-    assert examine(tmp_path, Counting(), two()) == ["probe/two"]
-    assert examine(tmp_path, Counting(), two()) == []
+    assert evaluate_new(tmp_path, Counting(), two()) == ["probe/two"]
+    assert evaluate_new(tmp_path, Counting(), two()) == []
 
 
 def test_rows_are_written_as_soon_as_they_are_there(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_rows_are_written_as_soon_as_they_are_there(tmp_path: Path) -> None:
 
     last = Deadly("probe/two", sounds("others", (20, 30)))
     with pytest.raises(KeyboardInterrupt):
-        examine(tmp_path, Counting(), [two()[0], last])
+        evaluate_new(tmp_path, Counting(), [two()[0], last])
     assert {row.benchmark for row in read_scores(tmp_path / "scores.jsonl")} == {"probe/one"}
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from evaluation.check.selfcheck import self_check
 from evaluation.identity import identity
 from models.external.huggingface.audio_tokens import AudioTokens, load_audio_tokens
-from tests.models.tiny_joined import AUDIO, JOINED, save_joined
+from tests.models.tiny_joined import AUDIO, JOINED, save_join
 from tests.models.tiny_transformers import save_tiny
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
@@ -31,7 +31,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def save(family: str) -> Path:
         place = folder / family
-        return place if place.is_dir() else save_joined(family, place)
+        return place if place.is_dir() else save_join(family, place)
 
     return save
 

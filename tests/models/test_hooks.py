@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from commands.building import build
 from models.encoder import Encoder
-from models.external.clock import Clock, measured
+from models.external.clock import Clock, measure_rate
 from models.external.hooks import Hooked
-from models.external.taps import first_tensor, matching, tapped
+from models.external.taps import first_tensor, matching, tap_layers
 
 RATE = 8000
 
@@ -172,7 +172,7 @@ def test_layouts(kind: str) -> None:
 def test_a_wrong_layout_is_explained(net: Net) -> None:
     with pytest.raises(ValueError, match="expected one of btd, bdt"):
         Hooked(net, RATE, ["stem"], "dtb")
-    with pytest.raises(ValueError, match=r"layer stem puts out \(1, 4, 799\), which is not as its"):
+    with pytest.raises(ValueError, match=r"layer stem outputs \(1, 4, 799\), which is not as its"):
         Hooked(net, RATE, ["stem"], "bchw")
     with pytest.raises(ValueError, match="give window_seconds if clips are padded"):
         Hooked(net, RATE, ["stem"], "btd")  # four frames, however long the clip is
@@ -180,7 +180,7 @@ def test_a_wrong_layout_is_explained(net: Net) -> None:
 
 def test_hooks_are_removed_and_outputs_are_detached(net: Net) -> None:
     taken: list[Tensor] = []
-    with pytest.raises(RuntimeError), tapped(net, ["stem"], lambda _, x: taken.append(x)):
+    with pytest.raises(RuntimeError), tap_layers(net, ["stem"], lambda _, x: taken.append(x)):
         net.blocks[0].conv(net(torch.zeros(1, 1000))[:, :2])
     assert taken[0].shape == (1, 4, 99)
     assert not taken[0].requires_grad
@@ -263,7 +263,7 @@ def test_long_clips_are_joined_from_pieces(net: Net) -> None:
     assert int((away > 1e-6).sum(1)[1]) == 0
 
 
-def test_layers_without_a_common_hop_cannot_be_joined() -> None:
+def test_layers_without_a_common_hop_cannot_be_join() -> None:
     net = nn.ModuleDict({"a": nn.Conv1d(1, 2, 701, 701), "b": nn.Conv1d(1, 2, 503, 503)})
     both = type("Both", (nn.Module,), {"forward": lambda s, x: [m(x) for m in s.net.values()]})()
     both.net = net
@@ -302,21 +302,21 @@ def test_clocks_are_found_by_counting(start: int, hop: int) -> None:
     def counts(samples: int) -> dict[str, int]:
         return {"layer": (samples - start) // hop}
 
-    (clock,) = measured(counts, 16_000, 16_000).values()
+    (clock,) = measure_rate(counts, 16_000, 16_000).values()
     assert (clock.hop, clock.start, clock.centre) == (hop, start, Fraction(start + hop, 2))
     for samples in (hop + start, 12_345, 999_999):
         assert clock.frames(samples) == counts(samples)["layer"]
 
 
 def test_a_hop_that_is_no_whole_number_of_samples_is_found_nearly() -> None:
-    (clock,) = measured(lambda n: {"layer": int(n / 213.4) + 1}, 16_000, 16_000).values()
+    (clock,) = measure_rate(lambda n: {"layer": int(n / 213.4) + 1}, 16_000, 16_000).values()
     assert float(clock.hop or 0) == pytest.approx(213.4, rel=1e-3)
     assert Clock().frames(77) == 1
 
 
 def test_frames_that_come_in_lumps_are_explained() -> None:
     with pytest.raises(ValueError, match="padded inside to multiples of many frames"):
-        measured(lambda n: {"layer": -(-n // 512) * 512}, 16_000, 16_000)
+        measure_rate(lambda n: {"layer": -(-n // 512) * 512}, 16_000, 16_000)
 
 
 def test_a_config_names_a_module_of_any_package() -> None:

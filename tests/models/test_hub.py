@@ -108,7 +108,7 @@ def test_a_config_that_is_not_known_is_named(copied: Path) -> None:
     with pytest.raises(ValueError, match=r"copied is of model_type banana, which transformers \d"):
         load_huggingface(str(copied))
     (copied / "config.json").write_text('{"model_type": "wav2')
-    with pytest.raises(OSError, match=r"not a valid JSON file: save or download the model anew"):
+    with pytest.raises(OSError, match=r"not a valid JSON file: save or download the model again"):
         load_huggingface(str(copied))
 
 
@@ -133,7 +133,7 @@ def test_code_that_comes_with_a_model_is_not_run(copied: Path) -> None:
 
 def test_settings_that_do_not_fit(saved: Callable[[str], Path]) -> None:
     folder = str(saved("HubertModel"))
-    with pytest.raises(ValueError, match=r"sample_rate=24000 Hz, but .* hears audio at 16000 Hz"):
+    with pytest.raises(ValueError, match=r"sample_rate=24000 Hz, but .* takes audio at 16000 Hz"):
         load_huggingface(folder, sample_rate=24_000)
     with pytest.raises(ValueError, match=r"there are: .*encoder.layers.\* \(2\)"):
         load_huggingface(folder, layers="layers.*")

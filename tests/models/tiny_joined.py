@@ -33,7 +33,7 @@ JOINED: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
 """By family of classes: its tower and its decoder in small, and frames a token."""
 
 
-def save_joined(family: str, folder: Path) -> Path:
+def save_join(family: str, folder: Path) -> Path:
     """Save a tiny model as ``save_pretrained`` does; the same weights every time."""
     audio, text, _ = JOINED[family]
     settings = named_class(f"{family}Config")(

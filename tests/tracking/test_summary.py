@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import CSVLogger
 
 from evaluation.rows import Score
 from tracking.offline import wandb_logger
-from tracking.summary import lineage, tell_checkpoints, tell_origin, tell_summaries
+from tracking.summary import lineage, log_checkpoint_paths, log_provenance, update_summary
 
 
 def test_lineage_has_a_row_for_every_step() -> None:
@@ -35,9 +35,9 @@ def test_nothing_is_in_the_way_without_wandb(
     loggers = [off, CSVLogger(tmp_path)]
     try:
         for revision in ("first", "second"):
-            tell_origin(loggers, {"git_revision": revision, "config": {"lr": 1}})
-        tell_summaries(loggers, {0: {"align/a/r2": 0.1}, 4: {"align/a/r2": 0.3}})
-        tell_checkpoints(loggers, {"last": "step_00000004.ckpt"})
+            log_provenance(loggers, {"git_revision": revision, "config": {"lr": 1}})
+        update_summary(loggers, {0: {"align/a/r2": 0.1}, 4: {"align/a/r2": 0.3}})
+        log_checkpoint_paths(loggers, {"last": "step_00000004.ckpt"})
         assert dict(off.experiment.config)["origin"] == {"git_revision": "second"}
         assert dict(off.experiment.summary) == {
             "align/a/r2/best": 0.3,

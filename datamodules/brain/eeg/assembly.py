@@ -37,7 +37,7 @@ class Heard:
     onsets: Mapping[str, float]
 
 
-def chosen(
+def select_subjects(
     found: Mapping[str, T], subjects: Sequence[str] | None, most: int | None, name: str
 ) -> dict[str, T]:
     """Those of ``subjects`` (default all), of whom the first ``most``."""
@@ -86,7 +86,9 @@ def assemble(
     return SentenceResponses(
         stimuli=stimulus_set(name, [sentences[key] for key in kept]),
         values=tuple(
-            torch.from_numpy(np.stack([_ordered(*pieces[s].pop(key), channels) for s in subjects]))
+            torch.from_numpy(
+                np.stack([_order_channels(*pieces[s].pop(key), channels) for s in subjects])
+            )
             for key in kept
         ),
         rate=options.rate,
@@ -135,7 +137,7 @@ def _complete(
         lack = [key for key in kept if key not in pieces[subject]]
         if lack:
             log.warning(
-                "%s: subject %s is left out: %s %s (%d of %d sentences are missing)",
+                "%s: skipped subject %s: %s %s (%d of %d sentences are missing)",
                 name, subject, lack[0], why(subject, lack[0]), len(lack), len(kept),
             )  # fmt: skip
         else:
@@ -152,11 +154,13 @@ def _common(name: str, layouts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     if not shared:
         raise ValueError(f"{name}: no channel is in all recordings")
     if dropped := sorted({c for layout in layouts for c in layout} - set(shared)):
-        log.warning("%s: %s are not in all recordings and left out", name, ", ".join(dropped))
+        log.warning(
+            "%s: channels %s are missing in some recordings and dropped", name, ", ".join(dropped)
+        )
     return shared
 
 
-def _ordered(
+def _order_channels(
     names: tuple[str, ...], values: NDArray[np.float32], channels: tuple[str, ...]
 ) -> NDArray[np.float32]:
     return values if names == channels else values[:, [names.index(c) for c in channels]]

@@ -45,7 +45,7 @@ def load(path: Path) -> Recording | None:
                 json.loads(str(kept["quality"])),
             )
     except (BadZipFile, OSError, ValueError, KeyError, EOFError) as error:
-        log.warning("%s cannot be read and is made anew: %s", path, error)
+        log.warning("%s cannot be read (%s): computing it again", path, error)
         return None
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def placed(raw: BaseRaw, montage: str, recording: str) -> BaseRaw:
+def place_channels(raw: BaseRaw, montage: str, recording: str) -> BaseRaw:
     """The channels of a standard montage, with their positions.
 
     Raises
@@ -71,7 +71,7 @@ def positions(raw: BaseRaw) -> Array | None:
     return places if np.isfinite(places).all() and places.any(1).all() else None
 
 
-def interpolated(raw: BaseRaw, bad: Sequence[str], name: str) -> BaseRaw:
+def interpolate_bad(raw: BaseRaw, bad: Sequence[str], name: str) -> BaseRaw:
     """The recording with its bad channels rebuilt from their neighbours, in place.
 
     Raises
@@ -94,7 +94,7 @@ def interpolated(raw: BaseRaw, bad: Sequence[str], name: str) -> BaseRaw:
     return raw
 
 
-def referenced(
+def rereference(
     values: Array,
     channels: tuple[str, ...],
     options: Preprocessing,
@@ -131,7 +131,7 @@ def referenced(
     return values - np.sum(sides, axis=0)[:, None] / len(mastoids)
 
 
-def scaled(
+def to_volts(
     values: Array, missing: NDArray[np.bool_], options: Preprocessing
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Values with mean 0 and standard deviation 1 (or in microvolts), and rejected samples.

@@ -12,13 +12,13 @@ import numpy as np
 from datamodules.brain.eeg.cache import content_key, load, save
 from datamodules.brain.eeg.channels import (
     find_bad_channels,
-    interpolated,
-    placed,
+    interpolate_bad,
+    place_channels,
     positions,
-    referenced,
-    scaled,
+    rereference,
+    to_volts,
 )
-from datamodules.brain.eeg.filtering import filtered, without_gaps
+from datamodules.brain.eeg.filtering import apply_filter, fill_gaps
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.brain.eeg.recording import Recording
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def preprocessed(
+def preprocess(
     files: Sequence[Path],
     read: Callable[[], BaseRaw],
     options: Preprocessing,
@@ -73,7 +73,7 @@ def preprocessed(
     log.info("preprocessing %s of %s", recording, subject)
     raw = read()
     if montage is not None:
-        raw = placed(raw, montage, recording)
+        raw = place_channels(raw, montage, recording)
     name = f"{subject}, {recording}"
     cleaned = clean(raw, options, line, listed_bad, mastoids, implicit, name)
     cleaned.quality.update({"subject": subject, "recording": recording})
@@ -103,8 +103,8 @@ def clean(
     raw = raw.load_data(verbose="ERROR").pick("eeg", exclude=[], verbose="ERROR")
     listed = {*listed_bad, *raw.info["bads"]}
     raw.info["bads"] = []
-    raw, gaps = without_gaps(raw)
-    raw = filtered(raw, options, options.line if options.line is not None else line, name)
+    raw, gaps = fill_gaps(raw)
+    raw = apply_filter(raw, options, options.line if options.line is not None else line, name)
     channels = tuple(raw.ch_names)
     found = find_bad_channels(raw.get_data().T, options)
     bad = [c for k, c in enumerate(channels) if c in listed or k in found or gaps[k].mean() > 0.1]
@@ -112,11 +112,11 @@ def clean(
         log.warning("%s: %d of %d channels are bad", name, len(bad), len(channels))
     places = positions(raw)
     if bad and options.interpolate:
-        raw = interpolated(raw, bad, name)
-    values = referenced(raw.get_data().T, channels, options, bad, mastoids, implicit, name)
+        raw = interpolate_bad(raw, bad, name)
+    values = rereference(raw.get_data().T, channels, options, bad, mastoids, implicit, name)
     nearest = np.linspace(0, gaps.shape[1] - 1, len(values)).astype(int)
     missing = np.asarray(gaps.any(axis=0))[nearest]
-    values, rejected = scaled(values, missing, options)
+    values, rejected = to_volts(values, missing, options)
     quality: dict[str, object] = {
         "bad_channels": bad,
         "interpolated": bool(bad) and options.interpolate,

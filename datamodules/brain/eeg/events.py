@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from datamodules.sound_files import read_info
-from datamodules.stimuli import existing
+from datamodules.stimuli import require_path
 from datamodules.words import Sentence, Word, is_content, sentence
 
 MEND = (
@@ -85,7 +85,8 @@ def _sentence_of(key: str, rows: pd.DataFrame, audio: Path, path: Path) -> Sente
         raise ValueError(
             f"{path}: {key} occurs more than once: give the repetitions names of their own"
         )
-    file = existing(audio / str(rows["stimulus"].iloc[0]), f"it is a stimulus of {path}; {MEND}")
+    name = str(rows["stimulus"].iloc[0])
+    file = require_path(audio / name, f"it is a stimulus of {path}; {MEND}")
     start, end = rows["stim_onset"].iloc[0], (rows["stim_onset"] + rows["duration"]).max()
     length = read_info(file).seconds
     if start < 0 or end > length + 0.001 or end <= start:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from datamodules.brain.eeg.cleaning import preprocessed
+from datamodules.brain.eeg.cleaning import preprocess
 from datamodules.brain.eeg.preprocessing import Preprocessing
 from datamodules.brain.eeg.recording import Recording
 
@@ -57,7 +57,7 @@ def sidecar(path: Path, ending: str) -> Path:
     return path.with_name(f"{stem(path)}_{ending}")
 
 
-def preprocessed_file(
+def preprocess_file(
     path: Path,
     subject: str,
     options: Preprocessing,
@@ -78,7 +78,7 @@ def preprocessed_file(
         Reads the file, in volts; the other parameters are those of
         :func:`datamodules.brain.eeg.cleaning.preprocessed`.
     """
-    return preprocessed(
+    return preprocess(
         parts(path),
         partial(read, path),
         options,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mne.io import BaseRaw
 
 
-def without_gaps(raw: BaseRaw) -> tuple[BaseRaw, NDArray[np.bool_]]:
+def fill_gaps(raw: BaseRaw) -> tuple[BaseRaw, NDArray[np.bool_]]:
     """Each channel less its median, 0 where it is not a number; and where that was."""
     import mne
 
@@ -27,11 +27,13 @@ def without_gaps(raw: BaseRaw) -> tuple[BaseRaw, NDArray[np.bool_]]:
     return mne.io.RawArray(values, raw.info, verbose="ERROR"), gaps
 
 
-def filtered(raw: BaseRaw, options: Preprocessing, line: float | None, name: str) -> BaseRaw:
+def apply_filter(raw: BaseRaw, options: Preprocessing, line: float | None, name: str) -> BaseRaw:
     """Notch, band-pass, then resample: the stop band begins at half of the new rate."""
     rate = float(raw.info["sfreq"])
     if rate < options.rate:
-        raise ValueError(f"{name} was sampled at {rate:g} Hz, below the {options.rate:g} Hz asked")
+        raise ValueError(
+            f"{name} was sampled at {rate:g} Hz, below the requested {options.rate:g} Hz"
+        )
     phase = "zero" if options.phase == "zero" else "minimum"
     if line:
         harmonics = np.arange(line, rate / 2, line)
@@ -41,10 +43,10 @@ def filtered(raw: BaseRaw, options: Preprocessing, line: float | None, name: str
     raw = raw.filter(
         options.high_pass, options.upper_edge, h_trans_bandwidth=width, phase=phase, verbose="ERROR"
     )
-    return _resampled(raw, options)
+    return _resample(raw, options)
 
 
-def _resampled(raw: BaseRaw, options: Preprocessing) -> BaseRaw:
+def _resample(raw: BaseRaw, options: Preprocessing) -> BaseRaw:
     """Sample k at ``k / rate``, exactly: mne stretches a recording to a whole number of samples."""
     import mne
 

@@ -78,7 +78,7 @@ def _texture(
     return noise * np.interp(at, np.arange(knots), swell).astype(np.float32), 0.0, None
 
 
-def _modulated(
+def _modulate(
     generator: np.random.Generator, samples: int, sample_rate: int
 ) -> tuple[Signal, float, None]:
     """Machines and insects: noise that pulses at one rate."""
@@ -170,7 +170,7 @@ def _engine(
 
 RECIPES: dict[str, Recipe] = {
     "texture": _texture,
-    "modulated": _modulated,
+    "modulated": _modulate,
     "impacts": _impacts,
     "sweeps": _sweeps,
     "rain": _rain,

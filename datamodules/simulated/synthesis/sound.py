@@ -40,7 +40,7 @@ class Labels:
     events: tuple[str, ...] = ()
 
 
-def seeded(seed: int, *key: int) -> np.random.Generator:
+def make_generator(seed: int, *key: int) -> np.random.Generator:
     """Random stream number ``key`` of ``seed``; different keys give independent streams."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datamodules.simulated.synthesis.sound import log_uniform, seeded
+from datamodules.simulated.synthesis.sound import log_uniform, make_generator
 
 # Mean formants of men (Hz), Peterson & Barney 1952, table II; the fourth is set by hand.
 VOWELS: dict[str, tuple[float, float, float, float]] = {
@@ -70,7 +70,7 @@ class Syllable:
 
 def speaker(index: int) -> Speaker:
     """Speaker ``index`` of an unlimited population; the same in every run."""
-    generator = seeded(_SPEAKER_STREAM, index)
+    generator = make_generator(_SPEAKER_STREAM, index)
     f0 = log_uniform(generator, 85, 250)
     # Small larynges sit on short tracts, loosely.
     tract = 1.0 + 0.16 * np.log2(f0 / 110) + generator.uniform(-0.06, 0.06)

@@ -19,7 +19,7 @@ from models.external.clips import External, Take
 from models.external.huggingface.families import window_samples
 from models.external.huggingface.hub import Loaded, load, load_tokeniser, redraw
 from models.external.layouts import layout
-from models.external.taps import matching, tapped
+from models.external.taps import matching, tap_layers
 
 DECODER = "language_model."
 LAYERS = ("audio_tower.layers.*", "language_model.layers.*")
@@ -104,11 +104,11 @@ class AudioTokens(External):
         names = [module for module, _ in matching(self.model, list(layers))]
         self.layouts = dict.fromkeys(names, layout("packed"))
         self.settings = {**loaded.settings, "prompt": self.prompt, "layers": tuple(names)}
-        self.examine()
+        self.dry_run()
         self.settings["batching"] = self.batching
 
     def initialise(self) -> None:
-        """Draw all weights anew."""
+        """Draw new initial weights."""
         redraw(self.model)
 
     def run(self, clips: Sequence[Tensor], padded: bool, take: Take) -> None:
@@ -123,7 +123,7 @@ class AudioTokens(External):
             parts = [one[first : first + n] for one, n in zip(output, counts, strict=True)]
             take(layer, torch.cat(parts))
 
-        with warnings.catch_warnings(), tapped(self.model, list(self.layouts), keep):
+        with warnings.catch_warnings(), tap_layers(self.model, list(self.layouts), keep):
             warnings.simplefilter("ignore")  # what the library says to its own authors
             self.model(**inputs, use_cache=False)
 

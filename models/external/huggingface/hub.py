@@ -91,7 +91,7 @@ def load(
     if rate is None:
         raise ValueError(f"{path} has no feature extractor: give encoder.sample_rate in Hz")
     if sample_rate not in (None, rate):
-        raise ValueError(f"sample_rate={sample_rate} Hz, but {path} hears audio at {rate} Hz")
+        raise ValueError(f"sample_rate={sample_rate} Hz, but {path} takes audio at {rate} Hz")
     settings = {
         "transformers": transformers.__version__,
         "class": type(model).__name__,
@@ -104,7 +104,7 @@ def load(
 
 
 def redraw(model: Any) -> None:
-    """Draw all weights of a model anew, as the library draws those of a new one."""
+    """Reinitialise all weights of a model as the library initialises a new one."""
     model.load_state_dict(type(model)(model.config).state_dict())
 
 
@@ -170,7 +170,7 @@ def _weights(
         said = refused_call(error) or f"{type(error).__name__}: {first}"
         raise ValueError(
             f"the weights in {path} cannot be read: they are damaged, not those of this class, or "
-            f"hold more than weights, which is not executed ({said}): get them anew, save them as "
+            f"hold more than weights, which is not executed ({said}): download again, save as "
             "safetensors, or give encoder.model_class"
         ) from error
     _check_keys(model, info, path)

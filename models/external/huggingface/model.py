@@ -21,7 +21,7 @@ from models.external.huggingface.families import (
 )
 from models.external.huggingface.hub import Loaded, load, redraw
 from models.external.layouts import layout as named_layout
-from models.external.taps import tapped
+from models.external.taps import tap_layers
 
 
 class HuggingFace(External):
@@ -114,11 +114,11 @@ class HuggingFace(External):
             "layers": repr(wanted),
             "layout": how,
         }
-        self.examine()
+        self.dry_run()
         self.settings["batching"] = self.batching
 
     def initialise(self) -> None:
-        """Draw all weights anew."""
+        """Draw new initial weights."""
         redraw(self.model)
 
     def run(self, clips: Sequence[Tensor], padded: bool, take: Take) -> None:
@@ -131,7 +131,7 @@ class HuggingFace(External):
             for i, output in enumerate(self._hidden_states(clips, padded)):
                 take(f"{HIDDEN_STATES}[{i}]", output.detach())
             return
-        with tapped(self.tower, list(self.layouts), take):
+        with tap_layers(self.tower, list(self.layouts), take):
             self._call()(**self._inputs(clips, padded))
 
     def _call(self) -> Any:

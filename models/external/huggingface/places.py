@@ -82,7 +82,7 @@ def explained(error: Exception, path: str) -> Exception:
             "check its config.json, or install a version that does"
         )
     if path in text and isinstance(error, OSError):
-        return OSError(f"{text.rstrip('.')}: save or download the model anew")
+        return OSError(f"{text.rstrip('.')}: save or download the model again")
     if path in text:
         return error
     kinds: tuple[type[Exception], ...] = (OSError, ImportError)  # others take more than a text

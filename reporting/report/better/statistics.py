@@ -15,10 +15,10 @@ from reporting.gathering.wide import (
     alignment_heads,
     best_targets,
     ceilings,
-    compared,
     layer_profiles,
     missing_notes,
     over_encoders,
+    select_compared,
 )
 from reporting.statistics.correlations import (
     FEWEST,
@@ -106,7 +106,7 @@ def range_text(left: LeftOut) -> str:
 
 def pairing(gathered: Gathered) -> Pairing:
     """Encoders by alignment scores, targets and tasks; what is missing is named."""
-    encoders, controls = compared(gathered), compared(gathered, controls=True)
+    encoders, controls = select_compared(gathered), select_compared(gathered, controls=True)
     names, floors = list(encoders.index), list(controls.index)
     heads = alignment_heads(gathered)
     brain = over_encoders(heads, names).dropna(axis=1, how="all")

@@ -236,7 +236,7 @@ def _concordance(agreed: Agreement) -> Grid:
     }
     caption = (
         "Do scores rank encoders alike? 1 is the same order by all of them. Interval: jackknife "
-        "over encoders, none where all agree; p: ranks dealt anew by every score. Scores of one "
+        "over encoders, none where all agree; p: ranks shuffled in every score. Scores of one "
         "benchmark share its data and agree for that reason too."
     )
     return Grid("depth_agreement", pd.DataFrame([line]), caption)

@@ -13,11 +13,11 @@ from evaluation.metrics import facts
 from reporting.gathering.gathered import Gathered
 from reporting.gathering.wide import (
     alignment_heads,
-    compared,
     layer_profiles,
     over_encoders,
     over_targets,
     score_name,
+    select_compared,
 )
 from reporting.statistics.estimates import Estimate, mean_estimate, within
 from reporting.statistics.rankings import concordance
@@ -52,7 +52,7 @@ def depths(gathered: Gathered) -> Depths:
 
     Flat profiles have no peak; they and encoders of one layer are named.
     """
-    names = list(compared(gathered).index)
+    names = list(select_compared(gathered).index)
     table = over_targets(layer_profiles(gathered, names))
     table = table.astype(dict.fromkeys(["name", "benchmark", "metric", "layer"], "str"))
     table = table.assign(score=score_name(table))
@@ -149,7 +149,7 @@ def agreement(
     where fewer than two scores share three encoders.
     """
     heads = alignment_heads(gathered)
-    table = over_encoders(heads, list(compared(gathered).index)).dropna(axis=1, how="all")
+    table = over_encoders(heads, list(select_compared(gathered).index)).dropna(axis=1, how="all")
     if scores is not None:
         table = table[[name for name in table if name in scores]]
     sizes = [

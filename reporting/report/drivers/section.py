@@ -23,9 +23,9 @@ from reporting.gathering.gathered import Gathered
 from reporting.gathering.wide import (
     alignment_heads,
     ceilings,
-    compared,
     missing_notes,
     over_encoders,
+    select_compared,
 )
 from reporting.report.drivers.statistics import (
     GROUPS,
@@ -48,7 +48,7 @@ SURE = 0.05
 
 def section(gathered: Gathered, seed: int = 0) -> Section:
     """Alignment by training data, objective, family, size and hours of training audio."""
-    encoders = compared(gathered)
+    encoders = select_compared(gathered)
     heads = alignment_heads(gathered)
     brain = over_encoders(heads, list(encoders.index)).dropna(axis=1, how="all")
     known = known_fields(encoders)
@@ -234,8 +234,8 @@ def _table(found: Sequence[Factor], ceiling: pd.Series) -> Grid:
     caption = (
         "How alignment depends on what encoders are. eta²: share of the variance over encoders "
         "between groups, beside its mean when encoders are dealt at random; rho: Spearman's "
-        "correlation with the number. p: encoders dealt anew; adjusted for all rows (Benjamini-"
-        "Hochberg); by family: the mean of each family in a group dealt anew, since encoders of a "
+        "correlation with the number. p: encoders shuffled; adjusted for all rows (Benjamini-"
+        "Hochberg); by family: the mean of each family in a group shuffled, since encoders of a "
         "family resemble each other."
     )
     return Grid("drivers_table", pd.DataFrame(lines), caption)

@@ -74,7 +74,7 @@ class Curve:
 
 
 def training_runs(gathered: Gathered) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Runs with at least three examined steps: their steps in order, each once."""
+    """Runs with at least three evaluated steps: their steps in order, each once."""
     trained = gathered.encoders[gathered.encoders["step"].notna()]
     for run, table in trained.groupby(trained["run"].astype(str), sort=False):
         table = table.sort_values("step", kind="stable").drop_duplicates("step", keep="last")

@@ -187,7 +187,7 @@ def _table(table: Sequence[Rise]) -> Grid:
         for row in table
     ]
     caption = (
-        "Rise from the first to the last examined step, the step at which half of it is made "
+        "Rise from the first to the last evaluated step, the step at which half of it is made "
         "(straight lines between steps), the highest value and what is lost after it. Means over "
         "runs with Student's interval; decline is of each run's own peak and never negative."
     )

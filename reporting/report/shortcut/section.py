@@ -31,7 +31,7 @@ from reporting.report.shortcut.statistics import (
     costs,
     over_checkpoints,
     over_models,
-    told_from,
+    separate_pairs,
 )
 from reporting.statistics.estimates import short
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO
@@ -58,7 +58,7 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     if runs:
         items += _checkpoints(runs, gathered.encoders)
     else:
-        notes.append("no training run with four examined checkpoints that share tasks")
+        notes.append("no training run with four evaluated checkpoints that share tasks")
     return Section("shortcut", QUESTION, _answer(found, rows, runs), items, [*notes, *found.notes])
 
 
@@ -67,7 +67,7 @@ def _answer(found: Pairing, rows: Sequence[Shortcut], runs: Mapping[str, list[Sh
     own = [row for row in rows if row.kind == ALIGNMENT]
     if own:
         best = max(own, key=lambda row: row.accuracy.value)
-        told, of = told_from(found, best.score)
+        told, of = separate_pairs(found, best.score)
         parts.append(
             f"Of {len(own)} alignment scores {best.score} orders pairs of encoders best: "
             f"{best.accuracy} of them as the {best.truth} does (n = {best.accuracy.n}), which "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from reporting.gathering.downstream_scores import Global, downstream, global_scores
 from reporting.gathering.gathered import Gathered
-from reporting.gathering.wide import alignment_heads, compared, over_encoders
+from reporting.gathering.wide import alignment_heads, over_encoders, select_compared
 from reporting.report.better.statistics import Pairing
 from reporting.statistics.estimates import LEVEL, Estimate, mean_estimate, short, within
 from reporting.statistics.ordering import order_accuracy, order_difference, regret
@@ -79,7 +79,7 @@ def costs(gathered: Gathered) -> dict[str, float]:
 
     Floors are cheap and the steps of one run many, so that neither counts.
     """
-    heads = gathered.heads[gathered.heads["name"].isin(compared(gathered).index)]
+    heads = gathered.heads[gathered.heads["name"].isin(select_compared(gathered).index)]
     texts = heads["benchmark"].astype(str)
     return {str(name): float(s) for name, s in heads.groupby(texts)["seconds"].mean().items()}
 
@@ -105,7 +105,7 @@ def over_models(found: Pairing, seconds: Mapping[str, float]) -> list[Shortcut]:
     return rows
 
 
-def told_from(found: Pairing, best: str) -> tuple[int, int]:
+def separate_pairs(found: Pairing, best: str) -> tuple[int, int]:
     """From how many of the other alignment scores the best can be told, and of how many.
 
     Paired over the encoders that have both and the global score; the level is that of as many

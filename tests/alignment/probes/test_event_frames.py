@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from alignment.probes.event_frames import event_table, median_filtered, odd_width, sounding
+from alignment.probes.event_frames import event_table, filter_median, label_frames, odd_width
 
 DOG, CAT = 0, 1
 
@@ -19,7 +19,7 @@ def table(seed: int, frames: int = 60, share: float = 0.5) -> Tensor:
 
 def test_a_frame_has_what_sounds_at_its_centre() -> None:
     events = [(DOG, 0.1, 0.3), (CAT, 0.0, 0.02), (CAT, 0.47, 9.0), (DOG, 0.33, 0.37)]
-    found = sounding(torch.tensor(events), 2, 10, 20.0, 0.025)
+    found = label_frames(torch.tensor(events), 2, 10, 20.0, 0.025)
     for frame in range(10):
         centre = 0.025 + frame / 20
         for column in (DOG, CAT):
@@ -32,7 +32,7 @@ def test_a_frame_has_what_sounds_at_its_centre() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_median_filter_is_a_loop_and_scipys(seed: int, width: int) -> None:
     active = table(seed)
-    found = median_filtered(active, width)
+    found = filter_median(active, width)
     expected = median_filter(active.numpy().astype(int), size=(width, 1), mode="reflect")
     assert np.array_equal(found.numpy(), expected.astype(bool))
     if width < 60:
@@ -45,9 +45,9 @@ def test_the_median_filter_is_a_loop_and_scipys(seed: int, width: int) -> None:
 
 
 def test_clips_without_frames_and_even_widths() -> None:
-    assert median_filtered(torch.zeros(0, 2, dtype=torch.bool), 5).shape == (0, 2)
+    assert filter_median(torch.zeros(0, 2, dtype=torch.bool), 5).shape == (0, 2)
     with pytest.raises(ValueError, match="median filter of 4 frames: expected an odd number"):
-        median_filtered(table(0), 4)
+        filter_median(table(0), 4)
     assert [odd_width(0.25, rate) for rate in (20.0, 18.75, 12.5, 4.0, 1.0)] == [5, 5, 3, 1, 1]
 
 
@@ -74,8 +74,8 @@ def test_events_are_what_a_loop_over_frames_finds(seed: int, shortest: float) ->
 
 def test_events_on_the_grid_come_back() -> None:
     events = torch.tensor([(DOG, 0.0, 0.2), (DOG, 0.5, 1.0), (CAT, 0.15, 2.0)]).double()
-    active = sounding(events, 2, 40, 20.0, 0.025)
+    active = label_frames(events, 2, 40, 20.0, 0.025)
     torch.testing.assert_close(event_table(active, 20.0, 0.025), events, atol=1e-6, rtol=0)
     silence = event_table(torch.zeros(40, 2, dtype=torch.bool), 20.0, 0.025)
     assert silence.shape == (0, 3)
-    assert not sounding(silence, 2, 40, 20.0, 0.025).any()
+    assert not label_frames(silence, 2, 40, 20.0, 0.025).any()

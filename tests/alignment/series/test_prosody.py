@@ -17,7 +17,7 @@ from alignment.series.prosody import (
 )
 from alignment.series.prosody_frames import pitch, prosody_frames
 from datamodules.simulated.synthesis.formants import render
-from datamodules.simulated.synthesis.sound import coloured_noise, seeded
+from datamodules.simulated.synthesis.sound import coloured_noise, make_generator
 from datamodules.simulated.synthesis.speech import speech
 from datamodules.simulated.synthesis.syllables import VOWELS, Speaker, Syllable
 
@@ -34,7 +34,7 @@ def harmonics(f0: np.ndarray | float, rate: int, seconds: float = 1.0) -> np.nda
 def vowel(name: str, f0: float, rate: int = 16_000) -> np.ndarray:
     voice = Speaker("voice", f0, 1 + 0.16 * float(np.log2(f0 / 110)), -4.0, 0.05, 4.0)
     syllables = (Syllable(0.0, "none", 0.0, name, 0.9, 0.0),)
-    return render(seeded(0, round(f0)), voice, syllables, 0.8, rate)[0]
+    return render(make_generator(0, round(f0)), voice, syllables, 0.8, rate)[0]
 
 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 44_100])
@@ -70,7 +70,7 @@ def test_pitch_out_of_range_is_unvoiced_rather_than_an_octave_off() -> None:
 @pytest.mark.parametrize("slope", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("band", [(20.0, 20_000.0), (20.0, 1500.0), (3000.0, 8000.0)])
 def test_noise_and_silence_are_unvoiced(slope: float, band: tuple[float, float]) -> None:
-    noise = coloured_noise(seeded(0), 32_000, 16_000, slope, *band)
+    noise = coloured_noise(make_generator(0), 32_000, 16_000, slope, *band)
     assert (~pitch(noise, 16_000).isnan()).double().mean() < 0.02
     assert pitch(0 * noise, 16_000).isnan().all()
 
@@ -79,7 +79,7 @@ def test_noise_and_silence_are_unvoiced(slope: float, band: tuple[float, float])
 def test_speech_has_the_speakers_pitch_and_pauses_have_none() -> None:
     off = []
     for seed in range(12):
-        sound, labels = speech(seeded(seed, 3), 4.0, 16_000)
+        sound, labels = speech(make_generator(seed, 3), 4.0, 16_000)
         off.append(float(pitch(sound, 16_000).nanmedian()) / labels.f0 - 1)
         assert 0.3 < sentence_prosody(sound, 16_000).voiced < 0.7
     # The label and the estimate do not call the same frames voiced.
@@ -105,7 +105,7 @@ def test_a_tone_has_its_spectrum() -> None:
 
 
 def test_noise_has_its_spectrum() -> None:
-    noise = coloured_noise(seeded(1), 64_000, 16_000)
+    noise = coloured_noise(make_generator(1), 64_000, 16_000)
     frames = prosody_frames(noise, 16_000)
     assert frames.centroid.mean().item() == pytest.approx(4000, rel=0.03)
     assert frames.rolloff.mean().item() == pytest.approx(0.85 * 8000, rel=0.03)
@@ -113,12 +113,12 @@ def test_noise_has_its_spectrum() -> None:
     assert frames.zero_crossings.mean().item() == pytest.approx(8000, rel=0.03)
     assert 0.3 < frames.flux[1:].mean() < 1.5
     # Brown noise has its energy at low frequencies.
-    brown = prosody_frames(coloured_noise(seeded(1), 64_000, 16_000, 2.0), 16_000)
+    brown = prosody_frames(coloured_noise(make_generator(1), 64_000, 16_000, 2.0), 16_000)
     assert brown.mfcc1.mean() > frames.mfcc1.mean() + 5
 
 
 def test_only_loudness_knows_the_level() -> None:
-    sound, _ = speech(seeded(2), 2.0, 16_000)
+    sound, _ = speech(make_generator(2), 2.0, 16_000)
     one, other = prosody_frames(sound, 16_000), prosody_frames(0.1 * sound, 16_000)
     torch.testing.assert_close(other.rms, 0.1 * one.rms, rtol=1e-5, atol=1e-9)
     torch.testing.assert_close(other.loudness, 0.1**0.6 * one.loudness, rtol=1e-5, atol=1e-9)
@@ -136,7 +136,7 @@ def test_functionals_are_those_of_the_glide() -> None:
     assert found.f0_sd == pytest.approx(12 / math.sqrt(12), rel=0.05)
     assert found.duration == 2.0
     assert found.voiced > 0.95
-    noise = sentence_prosody(coloured_noise(seeded(0), rate, rate), rate)
+    noise = sentence_prosody(coloured_noise(make_generator(0), rate, rate), rate)
     assert math.isnan(noise.f0_mean)
     assert math.isnan(noise.f0_slope)
     assert noise.voiced == 0.0

@@ -1,4 +1,4 @@
-"""Examinations are there whole, and once, whatever was killed."""
+"""Evaluations are there whole, and once, whatever was killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def quick(benchmark: str) -> str:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file with the rows of one examination."""
+    """A file with the rows of one evaluation."""
     path = tmp_path / "watch" / "scores.jsonl"
     Ledger(path).add(ROWS, quick)
     return path
@@ -39,13 +39,13 @@ def test_what_was_added_is_there_after_a_restart(path: Path) -> None:
     assert again.at(4) == [Entry("m", 4, "probe/a", "", "quick", 3)]
 
 
-def test_rows_of_an_examination_that_was_not_whole_are_taken_away(path: Path) -> None:
+def test_rows_of_an_evaluation_that_was_not_whole_are_taken_away(path: Path) -> None:
     whole = path.read_text()
     ledger = Ledger(path)
     ledger.add(OTHERS, quick)
     lines = ledger.done.read_text().splitlines(keepends=True)
-    for torn in (lines[:1], [lines[0], lines[1][:20]]):  # killed before or in the second line
-        ledger.done.write_text("".join(torn))
+    for incomplete in (lines[:1], [lines[0], lines[1][:20]]):  # killed before or in the second line
+        ledger.done.write_text("".join(incomplete))
         path.write_text(whole + path.read_text().removeprefix(whole))
         after = Ledger(path)
         assert path.read_text() == whole

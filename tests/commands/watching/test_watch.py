@@ -17,14 +17,14 @@ import probe
 from commands.training import train
 from commands.watching import watch as watching
 from commands.watching.watch import (
-    alone,
-    asked,
-    checked,
-    naming,
+    check_targets,
+    check_watch,
+    exclusive_lock,
+    missed_steps,
     plan,
-    skipped,
-    tracked,
-    trusted,
+    requested_benchmarks,
+    run_loggers,
+    settings_hash,
     watch,
 )
 from evaluation.evaluate import Evaluation
@@ -55,7 +55,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of two steps that has examined itself, and that was watched."""
+    """A run of two steps that has evaluated itself, and that was watched."""
     folder = tmp_path_factory.mktemp("run")
     train(tiny(folder, "max_steps=2", "logger=wandb", "callbacks.evaluation.full_at_end=true"))
     watch(config(folder), CPU)
@@ -182,7 +182,8 @@ ORIGIN = {
 def chosen(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     """Pretend that the command line says this."""
     names = {override.split("=")[0] for override in overrides}
-    monkeypatch.setattr("commands.watching.watch.chosen", lambda *groups: bool(names & set(groups)))
+    target = "commands.watching.watch.overridden"
+    monkeypatch.setattr(target, lambda *groups: bool(names & set(groups)))
 
 
 @pytest.mark.parametrize(
@@ -197,38 +198,38 @@ def chosen(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
 def test_what_the_command_line_names_is_chosen(
     monkeypatch: pytest.MonkeyPatch, said: list[str], groups: set[str]
 ) -> None:
-    assert not watching.chosen("benchmark", "suite", "logger")  # outside a run of Hydra
+    assert not watching.overridden("benchmark", "suite", "logger")  # outside a run of Hydra
     running = SimpleNamespace(overrides=SimpleNamespace(task=said))
     monkeypatch.setattr(
         "commands.watching.watch.HydraConfig",
         SimpleNamespace(initialized=lambda: True, get=lambda: running),
     )
-    assert {g for g in ("benchmark", "suite", "logger", "full") if watching.chosen(g)} == groups
+    assert {g for g in ("benchmark", "suite", "logger", "full") if watching.overridden(g)} == groups
 
 
 def test_benchmarks_are_the_runs_own_or_those_that_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = asked(config(tmp_path), ORIGIN)
+    own = requested_benchmarks(config(tmp_path), ORIGIN)
     assert OmegaConf.to_container(own) == {
         key: ORIGIN[key] for key in ("benchmark", "optional", "full", "probes")
     }
     chosen(monkeypatch, "probes", "full")
-    changed = asked(config(tmp_path, "probes=[linear]", "full=true"), ORIGIN)
+    changed = requested_benchmarks(config(tmp_path, "probes=[linear]", "full=true"), ORIGIN)
     assert changed.benchmark == own.benchmark
     assert (changed.probes, changed.full) == (["linear"], True)
     chosen(monkeypatch, "benchmark")
-    named = asked(config(tmp_path, "benchmark=[fmri/simulated]"), ORIGIN)
+    named = requested_benchmarks(config(tmp_path, "benchmark=[fmri/simulated]"), ORIGIN)
     assert list(named.benchmark) == ["fmri"]
 
 
 def test_loggers_are_the_runs_own_in_its_folder_or_those_that_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = tracked(config(tmp_path), ORIGIN, tmp_path)
+    own = run_loggers(config(tmp_path), ORIGIN, tmp_path)
     assert own.logger.csv.save_dir == str(tmp_path)
     chosen(monkeypatch, "logger")
-    named = tracked(config(tmp_path, "logger=wandb"), ORIGIN, tmp_path).logger.wandb
+    named = run_loggers(config(tmp_path, "logger=wandb"), ORIGIN, tmp_path).logger.wandb
     assert (named.save_dir, named.name) == (str(tmp_path), "mine")
 
 
@@ -239,9 +240,9 @@ def test_a_run_without_benchmarks_asks_for_some(tmp_path: Path) -> None:
 
 
 def test_other_settings_have_another_name(tmp_path: Path) -> None:
-    first = naming(asked(config(tmp_path), ORIGIN))
+    first = settings_hash(requested_benchmarks(config(tmp_path), ORIGIN))
     names = {first("probe/simulated_vowel/part", full) for full in (False, True)}
-    other = naming(asked(config(tmp_path), {**ORIGIN, "probes": ["mlp"]}))
+    other = settings_hash(requested_benchmarks(config(tmp_path), {**ORIGIN, "probes": ["mlp"]}))
     names.add(other("probe/simulated_vowel", full=False))
     assert len(names) == 3
     assert first("probe/simulated_vowel", full=False) in names
@@ -249,11 +250,11 @@ def test_other_settings_have_another_name(tmp_path: Path) -> None:
 
 def test_steps_that_are_gone_are_known_from_the_schedule(tmp_path: Path) -> None:
     said = {"schedule": {"_target_": "x", "every": 8, "early": 2}, "max_steps": 20}
-    assert skipped(tmp_path, said) == []
+    assert missed_steps(tmp_path, said) == []
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "step_00000008.ckpt").touch()
-    assert skipped(tmp_path, said) == [0, 2, 4]
-    assert skipped(tmp_path, {**said, "ckpt_path": "other.ckpt"}) == []
+    assert missed_steps(tmp_path, said) == [0, 2, 4]
+    assert missed_steps(tmp_path, {**said, "ckpt_path": "other.ckpt"}) == []
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,7 @@ def test_steps_that_are_gone_are_known_from_the_schedule(tmp_path: Path) -> None
 )
 def test_a_run_cannot_have_anything_called(target: str) -> None:
     with pytest.raises(ValueError, match="refused to call"):
-        trusted({"benchmark": [{"probe": {"mine": {"_target_": target}}}]})
+        check_targets({"benchmark": [{"probe": {"mine": {"_target_": target}}}]})
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_what_a_watch_does_not_do_is_refused(
 ) -> None:
     (tmp_path / "checkpoints").mkdir()
     with pytest.raises(ValueError, match=message):
-        checked(config(tmp_path, *overrides, encoder=encoder))
+        check_watch(config(tmp_path, *overrides, encoder=encoder))
 
 
 def test_a_watch_is_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,32 +293,32 @@ def test_a_watch_is_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_folder_that_is_no_run_is_refused_and_one_inside_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"expected the folder of a run .* in it$"):
-        checked(config(tmp_path / "none"))
+        check_watch(config(tmp_path / "none"))
     inside = tmp_path / "mine" / "2026-01-01_00-00-00"
     (inside / "checkpoints").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match=f"did you mean watch={inside}"):
-        checked(config(tmp_path / "mine"))
+        check_watch(config(tmp_path / "mine"))
     with pytest.raises(FileNotFoundError, match=f"did you mean watch={inside}\\?"):
-        checked(config(inside / "checkpoints"))
+        check_watch(config(inside / "checkpoints"))
     assert not (tmp_path / "mine" / "watch").exists()
-    assert checked(config(inside)) == inside
+    assert check_watch(config(inside)) == inside
 
 
 def test_a_run_that_has_not_saved_yet_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "config.yaml").write_text("output_dir: x\n")  # one of probe.py
     with pytest.raises(FileNotFoundError):
-        checked(config(tmp_path))
+        check_watch(config(tmp_path))
     (tmp_path / ".hydra" / "config.yaml").write_text("schedule: {every: 100}\n")
-    assert checked(config(tmp_path)) == tmp_path
+    assert check_watch(config(tmp_path)) == tmp_path
 
 
 def test_two_watches_of_one_run_are_refused(tmp_path: Path) -> None:
     with (
-        alone(tmp_path / "watch"),
+        exclusive_lock(tmp_path / "watch"),
         pytest.raises(RuntimeError, match="another process watches"),
-        alone(tmp_path / "watch"),
+        exclusive_lock(tmp_path / "watch"),
     ):
         pass
-    with alone(tmp_path / "watch") as folder:
+    with exclusive_lock(tmp_path / "watch") as folder:
         assert folder.is_dir()

@@ -1,4 +1,4 @@
-"""Checkpoints are examined once, whatever is killed, broken or gone."""
+"""Checkpoints are evaluated once, whatever is killed, broken or gone."""
 
 from __future__ import annotations
 
@@ -186,19 +186,19 @@ def test_what_was_scored_and_not_logged_is_logged_after_a_kill(
 def test_what_cannot_be_read_is_a_failure_and_the_others_are_scored(run: Run) -> None:
     watcher = run.watcher()
     whole = run.save(2)
-    torn = run.save(0)
-    torn.write_bytes(torn.read_bytes()[:100])
+    incomplete = run.save(0)
+    incomplete.write_bytes(incomplete.read_bytes()[:100])
     foreign = run.checkpoints / "step_00000001.ckpt"
     torch.save({"state_dict": {}}, foreign)
     gone = run.checkpoints / "step_00000003.ckpt"
-    for path in (torn, foreign, whole, gone):
+    for path in (incomplete, foreign, whole, gone):
         assert not watcher.visit(path)
     assert {row.step for row in run.scores()} == {2}
     failures = run.failures()
     assert [failure["step"] for failure in failures] == [0, 1, 3]
     assert "step_00000000.ckpt cannot be read as a checkpoint" in failures[0]["error"]
     assert "is no checkpoint of train.py" in failures[1]["error"]
-    assert failures[2]["error"] == "step_00000003.ckpt was taken away before it was scored"
+    assert failures[2]["error"] == "step_00000003.ckpt was deleted before it was scored"
     assert len(watcher.failures) == 3
     again = run.watcher()
     whole.unlink()

@@ -117,7 +117,7 @@ def test_decoded_audio_is_kept_and_read_back_the_same(folder: Path, tmp_path: Pa
     settings = {"cache_dir": tmp_path / "cache", "cache_decoded": True}
     fresh = [AudioFiles([folder], 16_000, **settings).read(i, 0.2, 0.5) for i in range(3)]
     for path in folder.rglob("*.*"):
-        path.write_bytes(path.read_bytes())  # a new time of change: must be decoded anew
+        path.write_bytes(path.read_bytes())  # a new time of change: must be decoded again
     again = AudioFiles([folder], 16_000, **settings)
     for index, once in enumerate(fresh):
         assert torch.equal(again.read(index, 0.2, 0.5), once)

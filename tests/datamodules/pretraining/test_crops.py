@@ -194,8 +194,8 @@ def test_a_broken_clip_is_replaced_counted_and_written_down(tmp_path: Path, work
     broken = first(module, 20)
     intact = first(data(seconds, val_clips=0), 20)
     assert 3 not in clips(broken)
-    for mended, original in zip(torch.cat(broken), torch.cat(intact), strict=True):
-        assert torch.equal(mended, original) or int(original[0]) == 3
+    for fixed, original in zip(torch.cat(broken), torch.cat(intact), strict=True):
+        assert torch.equal(fixed, original) or int(original[0]) == 3
     lines = [json.loads(line) for line in (tmp_path / "bad_files.jsonl").read_text().splitlines()]
     assert lines == [{"path": "clip03", "error": "broken body"}]
 

@@ -21,7 +21,7 @@ from datamodules.simulated.sounds import (
 from datamodules.simulated.synthesis.environment import RECIPES, modulated_noise
 from datamodules.simulated.synthesis.formants import render
 from datamodules.simulated.synthesis.music import INSTRUMENTS, midi_frequency, note
-from datamodules.simulated.synthesis.sound import coloured_noise, seeded
+from datamodules.simulated.synthesis.sound import coloured_noise, make_generator
 from datamodules.simulated.synthesis.syllables import VOWELS, draw_one_syllable, speaker
 from datamodules.simulated.tasks import (
     MODULATION_RATES,
@@ -76,14 +76,14 @@ def test_a_crop_is_part_of_its_clip() -> None:
 @pytest.mark.parametrize(("seconds", "rate"), [(4.0, RATE), (0.73, 16_000)])
 def test_sounds_are_finite_and_moderate_in_level(kind: str, seconds: float, rate: int) -> None:
     for i in range(12):
-        waveform, labels = synthesise(kind, seeded(3, i), seconds, rate)
+        waveform, labels = synthesise(kind, make_generator(3, i), seconds, rate)
         assert waveform.dtype == torch.float32
         assert waveform.shape == (round(seconds * rate),)
         assert 0.099 < waveform.abs().max() < 0.901
         assert labels.family == kind
         assert labels.subclass
     with pytest.raises(ValueError, match="expected one of speech, music, environment"):
-        synthesise("silence", seeded(0), 1.0, rate)
+        synthesise("silence", make_generator(0), 1.0, rate)
 
 
 def test_every_environment_recipe_is_drawn() -> None:
@@ -96,7 +96,7 @@ def test_every_environment_recipe_is_drawn() -> None:
 
 @pytest.mark.parametrize("index", range(6))
 def test_the_pitch_of_a_voiced_vowel_is_its_label(index: int) -> None:
-    generator, voice = seeded(0, index), speaker(index)
+    generator, voice = make_generator(0, index), speaker(index)
     syllable = draw_one_syllable(generator, 0.6, tuple(VOWELS)[index], scatter=0.0)
     signal, f0 = render(generator, voice, (syllable,), 0.6, RATE)
     middle = syllable.onset + syllable.consonant_seconds + syllable.vowel_seconds / 2
@@ -106,7 +106,7 @@ def test_the_pitch_of_a_voiced_vowel_is_its_label(index: int) -> None:
 
 def test_the_first_formant_of_a_vowel_is_its_target() -> None:
     for vowel in ("iy", "aa"):
-        generator, voice = seeded(0, 0), speaker(0)
+        generator, voice = make_generator(0, 0), speaker(0)
         syllable = draw_one_syllable(generator, 0.6, vowel, scatter=0.0)
         signal, _ = render(generator, voice, (syllable,), 0.6, RATE)
         middle = round(
@@ -124,20 +124,20 @@ def test_the_first_formant_of_a_vowel_is_its_target() -> None:
 @pytest.mark.parametrize("name", INSTRUMENTS)
 def test_the_pitch_of_a_note_is_its_label(name: str) -> None:
     f0 = midi_frequency(60)
-    signal = note(seeded(0, 1), INSTRUMENTS[name], f0, 0.5, RATE)[2000:8000]
+    signal = note(make_generator(0, 1), INSTRUMENTS[name], f0, 0.5, RATE)[2000:8000]
     assert autocorrelation_f0(signal, 0.75 * f0, 1.4 * f0) == pytest.approx(f0, rel=0.02)
 
 
 def test_noise_is_modulated_at_its_rate() -> None:
     for rate in MODULATION_RATES:
-        noise = modulated_noise(seeded(1, 2), 4 * RATE, RATE, rate, depth=0.9)
+        noise = modulated_noise(make_generator(1, 2), 4 * RATE, RATE, rate, depth=0.9)
         envelope = np.abs(noise).reshape(-1, 120).mean(1)
         spectrum = np.abs(np.fft.rfft(envelope - envelope.mean()))
         assert np.fft.rfftfreq(len(envelope), 120 / RATE)[spectrum.argmax()] == rate
 
 
 def test_noise_has_its_slope() -> None:
-    noise = coloured_noise(seeded(0), 20 * RATE, RATE, slope=2.0)
+    noise = coloured_noise(make_generator(0), 20 * RATE, RATE, slope=2.0)
     power = np.abs(np.fft.rfft(noise)) ** 2
     frequency = np.fft.rfftfreq(len(noise), 1 / RATE)
     low, high = ((frequency > f) & (frequency < 2 * f) for f in (200, 1600))

@@ -10,7 +10,7 @@ import torch
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.tasks.task import Task
 from evaluation.downstream.controls import control_scores
-from evaluation.downstream.probing import COMMONEST, SHUFFLED, ClassificationProbe
+from evaluation.downstream.probing import MAJORITY, SHUFFLED, ClassificationProbe
 from models.external.controls import random
 from tests.evaluation.toys import MeanBenchmark, ToyEncoder, sounds
 
@@ -42,11 +42,11 @@ def test_every_control_is_scored_under_its_own_name() -> None:
     rows = {(r.encoder, r.layer): r.value for r in result.scores if r.metric == "knn_accuracy"
             and not r.target}  # fmt: skip
     assert {r.benchmark for r in result.scores} == {"probe/loud"}
-    assert {name for name, _ in rows} == {SHUFFLED, COMMONEST, "silent", "twin"}
+    assert {name for name, _ in rows} == {SHUFFLED, MAJORITY, "silent", "twin"}
     assert rows["twin", "samples"] > 0.9
     assert rows["silent", "samples"] == pytest.approx(1 / 3, abs=0.05)
     assert rows[SHUFFLED, "samples"] < 0.6
-    assert rows[COMMONEST, "none"] == pytest.approx(1 / 3, abs=0.05)
+    assert rows[MAJORITY, "none"] == pytest.approx(1 / 3, abs=0.05)
 
 
 def test_a_control_that_fails_is_reported_under_its_name() -> None:

@@ -12,7 +12,7 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from alignment.probes.event_frames import sounding
+from alignment.probes.event_frames import label_frames
 from datamodules.stimuli import Provenance, StimulusSet
 from datamodules.tasks.events import Event, EventTask
 from datamodules.tasks.hear import write_hear_task
@@ -86,7 +86,7 @@ def answers(task: EventTask, rate: float = 20.0) -> Features:
     number = {label: i for i, label in enumerate(task.classes)}
     events = [[(number[e.label], e.start, e.end) for e in clip] for clip in task.events]
     grid = (len(number), frames, rate, 0.5 / rate)
-    tables = [sounding(torch.tensor(clip).double().view(-1, 3), *grid) for clip in events]
+    tables = [label_frames(torch.tensor(clip).double().view(-1, 3), *grid) for clip in events]
     return Features(torch.stack(tables).float(), torch.full((N,), frames), rate, 0.5 / rate)
 
 

@@ -18,7 +18,7 @@ from datamodules.tasks.task import Task
 from evaluation.benchmark import Extensible, Probing
 from evaluation.downstream import probes
 from evaluation.downstream.probes import Perceptron, Probe
-from evaluation.downstream.probing import COMMONEST, SHUFFLED, ClassificationProbe
+from evaluation.downstream.probing import MAJORITY, SHUFFLED, ClassificationProbe
 from evaluation.features import Features
 from evaluation.rows import Score
 from tests.evaluation.toys import sounds
@@ -226,14 +226,14 @@ def test_controls_are_at_chance_and_at_the_majority() -> None:
     x = torch.nn.functional.one_hot(labels, CLASSES) * 5 + normal(2, N, CLASSES)
     benchmark = probe(labels, folds=torch.arange(N) // 20 % 5)
     controls = benchmark.controls()
-    assert set(controls) == {SHUFFLED, COMMONEST}
-    commonest = float((labels == 0).double().mean())
-    assert scored(controls[COMMONEST], x)["knn_accuracy"].value == pytest.approx(commonest)
+    assert set(controls) == {SHUFFLED, MAJORITY}
+    majority = float((labels == 0).double().mean())
+    assert scored(controls[MAJORITY], x)["knn_accuracy"].value == pytest.approx(majority)
     for row in scored(controls[SHUFFLED], x).values():
-        assert row.value < commonest + 0.08
+        assert row.value < majority + 0.08
     assert all(row.value > 0.95 for row in scored(benchmark, x).values())
 
 
 def test_an_unknown_probe_is_named_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="no probe is called forest: there are knn, linear, log"):
+    with pytest.raises(ValueError, match="no probe 'forest': choose from knn, linear, log"):
         probe(probes=("forest",))

@@ -118,7 +118,7 @@ def test_signals_are_band_passed_without_delay_resampled_and_standardised(tmp_pa
     made = decoder(tmp_path, 0.5, 0.0)
     time = torch.arange(SAMPLES, dtype=torch.float64) / RATE
     tones = torch.stack([torch.sin(2 * torch.pi * f * time) for f in (4.0, 0.1, 30.0)], 1)
-    mixed = made._prepared((tones * torch.tensor([1.0, 5.0, 5.0])).sum(1, keepdim=True))
+    mixed = made._prepare((tones * torch.tensor([1.0, 5.0, 5.0])).sum(1, keepdim=True))
     assert mixed.shape == (SAMPLES // 2, 1)
     assert float(mixed.mean()) == pytest.approx(0, abs=1e-9)
     assert float(mixed.std()) == pytest.approx(1)
@@ -129,7 +129,7 @@ def test_signals_are_band_passed_without_delay_resampled_and_standardised(tmp_pa
 def test_shifts_are_far_from_none_and_alike_for_both_talkers(tmp_path: Path) -> None:
     made = decoder(tmp_path, 0.0, 0.0)
     both = torch.randn(1000, 2, dtype=torch.float64)
-    rolled = made._rolled(both, torch.Generator().manual_seed(0))
+    rolled = made._roll(both, torch.Generator().manual_seed(0))
     assert rolled.shape == (2, 1000, 200)
     torch.testing.assert_close(rolled[..., 0], both.T)
     for draw in range(1, 200):
@@ -140,12 +140,12 @@ def test_shifts_are_far_from_none_and_alike_for_both_talkers(tmp_path: Path) -> 
     # cos(2 pi s / 100) falls below 1/e after 19.003 samples.
     assert autocorrelation_length(slow) == 20
     slow_too = torch.stack([slow, torch.rand(400)], 1).double()
-    far = made._rolled(slow_too, torch.Generator().manual_seed(0))[1]
+    far = made._roll(slow_too, torch.Generator().manual_seed(0))[1]
     away = {int((far[:, draw] == slow_too[0, 1]).nonzero()) for draw in range(1, 200)}
     assert min(away) >= 100
     assert max(away) <= 300
     with pytest.raises(ValueError, match="no circular shift of 120 rows by 64 or more"):
-        made._rolled(both[:120], torch.Generator())
+        made._roll(both[:120], torch.Generator())
 
 
 # ---- a benchmark without stimuli -----------------------------------------------------------------
@@ -167,7 +167,7 @@ class Alone:
         return [Score(self.name, "r", "envelope", 0.5)]
 
 
-def test_nothing_is_encoded_for_it_and_rows_say_who_was_examined() -> None:
+def test_nothing_is_encoded_for_it_and_rows_say_who_was_evaluated() -> None:
     encoder = ToyEncoder()
     assert isinstance(Alone("eeg/a"), Benchmark)
     result = evaluate(encoder, [Alone("eeg/a"), Alone("eeg/b")], step=4)

@@ -32,13 +32,13 @@ def curve(peak: int, seed: int, spread: float) -> AgainstSurrogates:
     )
 
 
-def examined(tested: dict[str, AgainstSurrogates]) -> list:
+def depth_scores(tested: dict[str, AgainstSurrogates]) -> list:
     rows = TimeRows("eeg/x", people(0.5, 3), torch.arange(N))
     return list(depth_rows(rows, {Quantity(name): c for name, c in tested.items()}, LAYERS))
 
 
 def test_peaks_and_their_difference_are_those_planted() -> None:
-    rows = examined({"rsa_spearman": curve(1, 0, 0.3), "cka": curve(3, 5, 0.3)})
+    rows = depth_scores({"rsa_spearman": curve(1, 0, 0.3), "cka": curve(3, 5, 0.3)})
     assert one(rows, metric="peak_depth_rsa_spearman").value == 0.25
     assert one(rows, metric="peak_depth_cka").value == 0.75
     row = one(rows, metric="peak_depth_difference", target="rsa_spearman-cka")
@@ -52,7 +52,7 @@ def test_peaks_and_their_difference_are_those_planted() -> None:
 
 @pytest.mark.long
 def test_peaks_that_are_noise_do_not_differ() -> None:
-    rows = examined({"rsa_spearman": curve(2, 0, 5.0), "cka": curve(2, 5, 5.0)})
+    rows = depth_scores({"rsa_spearman": curve(2, 0, 5.0), "cka": curve(2, 5, 5.0)})
     row = one(rows, metric="peak_depth_difference", target="rsa_spearman-cka")
     assert row.p is not None
     assert row.p > 0.05

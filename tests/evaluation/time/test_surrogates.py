@@ -10,7 +10,7 @@ from alignment.series.metrics import METRICS, similarity
 from bench.false_positives import rate, series_of_noise
 from evaluation.time.pieces import Draws, Series
 from evaluation.time.statistics import AgainstSurrogates
-from evaluation.time.surrogates import mismatched
+from evaluation.time.surrogates import mismatch_surrogates
 from tests.alignment.test_inference import noise
 
 DRAWS = Draws(40, 5, 3)
@@ -41,7 +41,7 @@ def test_partners_are_of_the_same_position_and_every_response_is_given_once() ->
 def test_values_levels_and_draws_are_those_of_a_loop(name: str) -> None:
     known, lags = series(), [0, 2]
     near = 1e-7 if name == "procrustes" else 1e-9  # roots of eigenvalues
-    found = mismatched(METRICS[name], known, DRAWS, known.spans(lags))
+    found = mismatch_surrogates(METRICS[name], known, DRAWS, known.spans(lags))
     partner = known.partners(DRAWS)
 
     def value(i: int, j: int, layer: int, subject: int, lag: int) -> float:
@@ -94,5 +94,7 @@ def test_the_choice_of_layer_and_lag_finds_no_more_in_noise() -> None:
         known = Series(x, *(getattr(parts[0], n) for n in ("y", "zero", "folds", "sentence")),
                        parts[0].position)  # fmt: skip
         spans = known.spans([0, 5, 10])
-        p.append(mismatched(METRICS["cka_debiased"], known, Draws(99, 5, seed), spans).selected_p())
+        draws = Draws(99, 5, seed)
+        found = mismatch_surrogates(METRICS["cka_debiased"], known, draws, spans)
+        p.append(found.selected_p())
     assert np.mean(np.array(p) <= 0.05) <= 0.07

@@ -53,7 +53,7 @@ def spoken(kinds: tuple[bool, ...], strength: float, at: float = 0.4) -> tuple:
     return features, replace(heard, values=tuple(values), words=known)
 
 
-def examine(features: dict, responses: object) -> list[Score]:
+def scores_of(features: dict, responses: object) -> list[Score]:
     only = {"word": ["rsa_spearman"]}
     pieces, surrogates = {"word_seconds": 4.0}, {"draws": 199}
     found = FrameAlignment("eeg/x", responses, only, pieces=pieces, surrogates=surrogates)
@@ -62,7 +62,7 @@ def examine(features: dict, responses: object) -> list[Score]:
 
 @pytest.mark.long
 def test_the_layer_and_the_component_of_content_words_are_found() -> None:
-    rows = examine(*spoken((True,), 0.5))
+    rows = scores_of(*spoken((True,), 0.5))
     for kind, found in (("content", True), ("word", True), ("function", False)):
         metric = f"{kind}_rsa_spearman"
         curve = {(r.layer, r.window): r for r in rows if r.metric == metric and r.window}
@@ -81,7 +81,7 @@ def test_the_layer_and_the_component_of_content_words_are_found() -> None:
 
 @pytest.mark.long
 def test_nothing_is_found_in_noise() -> None:
-    rows = examine(*spoken((True, False), 0.0))
+    rows = scores_of(*spoken((True, False), 0.0))
     tested = [row.p for row in rows if row.p is not None and row.layer == "planted"]
     assert len(tested) == 3 * len(COMPONENTS)
     assert min(tested) > 0.02
@@ -100,7 +100,7 @@ def test_words_that_are_like_the_ones_before_do_not_deceive() -> None:
             for onset in own.onsets.tolist():
                 vector = 0.8 * vector + draw.standard_normal(DIM)
                 frames[i, round(onset * 100) :] = vector
-        rows = examine(layers_of(context=frames), replace(heard, words=known))
+        rows = scores_of(layers_of(context=frames), replace(heard, words=known))
         p.append(one(rows, metric="word_rsa_spearman", layer="selected").p)
     assert np.mean(np.array(p) <= 0.05) <= 0.07
 
@@ -170,6 +170,6 @@ def test_a_baseline_must_have_been_recorded() -> None:
     features, heard = spoken((True,), 0.5)
     late = replace(heard, values=tuple(v[:, 10:] for v in heard.values), start=0.0)
     with pytest.raises(ValueError, match=r"begin 0 s before the onset.*baseline of 0\.2 s"):
-        examine(features, late)
+        scores_of(features, late)
     with pytest.raises(ValueError, match="the words of the sounds are not"):
-        examine(features, replace(heard, words=None))
+        scores_of(features, replace(heard, words=None))

@@ -86,7 +86,7 @@ def training(folder: Path, name: str, steps: Iterable[int] = (0, 5, 10), seed: i
     )
 
 
-def examined(encoder: str, quality: float, **fields: Any) -> list[dict[str, Any]]:
+def scores_of_encoder(encoder: str, quality: float, **fields: Any) -> list[dict[str, Any]]:
     """Alignment of four layers by three metrics, its targets, and the tasks of the reference."""
     rng = np.random.default_rng(round(1000 * quality) % 2**32)
     rows = []
@@ -108,14 +108,14 @@ def study(folder: Path) -> Path:
     """Eight encoders, a floor, and two seeds of a training run: all that sections ask for."""
     rng = np.random.default_rng(4)
     for k in range(8):
-        write(folder / f"probe{k}", examined(f"model {k}", float(rng.normal())))
-    write(folder / "floor", examined("logmel", -3.0))
+        write(folder / f"probe{k}", scores_of_encoder(f"model {k}", float(rng.normal())))
+    write(folder / "floor", scores_of_encoder("logmel", -3.0))
     for seed in (1, 2):
         rows = []
         for step in (0, 5, 10, 20, 40):
             grown = 3 * (1 - math.exp(-step / (10 + 2 * seed))) - 2.5
             own = {"step": step, "fingerprint": f"{seed} {step}"}
-            rows += examined("mine", grown + 0.01 * seed, **own)
+            rows += scores_of_encoder("mine", grown + 0.01 * seed, **own)
         configured(
             write(folder / f"seed{seed}", rows), {"data": "noise", "model/target": "codes"},
             name="mine", seed=seed, max_steps=40, data={"batch_size": 9, "crop_seconds": 4.0},

@@ -11,8 +11,8 @@ import pytest
 
 from reporting.gathering.gathered import Gathered
 from reporting.gathering.wide import (
-    compared,
     over_encoders,
+    select_compared,
 )
 from reporting.report.better import section as better
 from reporting.report.better.statistics import pairing
@@ -23,7 +23,12 @@ from reporting.report.drivers.statistics import factors, known_fields
 from reporting.report.emergence import section as emergence
 from reporting.report.section import Chart, Grid, Section
 from reporting.report.shortcut import section as shortcut
-from reporting.report.shortcut.statistics import costs, over_checkpoints, over_models, told_from
+from reporting.report.shortcut.statistics import (
+    costs,
+    over_checkpoints,
+    over_models,
+    separate_pairs,
+)
 from tests.reporting.comparison import tables
 
 SECTIONS = [module.section for module in (better, shortcut, emergence, depth, drivers)]
@@ -133,7 +138,7 @@ def test_the_best_score_is_told_from_others_or_not(noise: tuple[float, ...], tol
             value = useful + size * float(rng.standard_normal())
             rows.append(tables.row(f"m{i:02}", f"fmri/{k}", "r2", value))
     found = pairing(tables.gathered(rows))
-    assert told_from(found, "fmri/0 r2") == (told, 2)
+    assert separate_pairs(found, "fmri/0 r2") == (told, 2)
 
 
 def test_costs_are_of_the_encoders_that_are_compared() -> None:
@@ -196,7 +201,7 @@ def test_planted_drivers_are_found() -> None:
     assert found.answer.count("highest") == 1
     assert len(found.answer) < 400
     brain = over_encoders(
-        made.heads.assign(score=made.heads["benchmark"]), list(compared(made).index)
+        made.heads.assign(score=made.heads["benchmark"]), list(select_compared(made).index)
     )
     rows_of = {(row.score, row.field): row for row in factors(brain, known_fields(made.encoders))}
     assert rows_of["fmri/made", "trained_on"].p < 0.01

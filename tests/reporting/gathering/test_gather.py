@@ -57,7 +57,7 @@ def test_rows_are_read_as_the_plain_reader_reads_them(tmp_path: Path) -> None:
     found = read_scores(path, notes)
     texts = found.columns[found.dtypes == "category"]
     pd.testing.assert_frame_equal(found.astype(dict.fromkeys(texts, "str")), score_table(path))
-    assert notes[0] == f"{path}: the last line is torn (a killed run?) and left out"
+    assert notes[0] == f"{path}: the last line is incomplete (a killed run?) and left out"
     assert "rows of an older version" in notes[1]
 
 
@@ -71,7 +71,7 @@ def test_many_rows_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.Monkey
     plain = dict.fromkeys(texts, "str")
     pd.testing.assert_frame_equal(pieces.astype(plain), whole.astype(plain))
     lines = path.read_text().splitlines()
-    path.write_text("\n".join([*lines[:4], "torn", *lines[5:]]))
+    path.write_text("\n".join([*lines[:4], "incomplete", *lines[5:]]))
     with pytest.raises(ValueError, match=r"scores.jsonl line 5 is not JSON"):
         read_scores(path, [])
 
@@ -252,5 +252,5 @@ def test_a_run_that_stopped_early_is_named(tmp_path: Path) -> None:
     folder = training(tmp_path / "run", "mine")
     configured(folder, max_steps=50, benchmark=SETTINGS)
     assert noted(gather([str(tmp_path)]), "up to step").startswith(
-        "mine was examined up to step 10 of 50"
+        "mine was evaluated up to step 10 of 50"
     )

@@ -1,4 +1,4 @@
-"""Every class of transformers takes the examination on real sounds, from a folder to scores."""
+"""Every class of transformers is evaluated on real sounds, from a folder to scores."""
 
 from __future__ import annotations
 

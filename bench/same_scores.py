@@ -60,7 +60,7 @@ def main() -> None:
         for row in found[:SHOWN]:
             table.add_row(*map(str, row))
         Console().print(table)
-    print(f"{len(before)} and {len(after)} rows: {len(found)} differences")
+    Console().print(f"{len(before)} and {len(after)} rows: {len(found)} differences")
     sys.exit(bool(found))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import nn
 from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Evaluation, fingerprint
 from evaluation.identity import UnknownIdentityError, identity, settings_hash
+from evaluation.ledger import Entry, read_entries
 from evaluation.rows import Failure, Score, append_rows, read_lines, read_scores, replace_rows
 from models.encoder import Encoder, StoredFeatures
 
@@ -22,16 +23,6 @@ SCORES, SCORED = "scores.jsonl", "scored.jsonl"
 WITHOUT_EFFECT = frozenset({"name", "path", "revision", "source", "licence", "verified"})
 WITHOUT_EFFECT |= {"family", "trained_on", "objective", "parameters", "hours", "install"}
 """Settings of an encoder that change no feature, or that the hash of its weights has."""
-
-
-@dataclass(frozen=True)
-class Settled:
-    """One line of ``scored.jsonl``: a benchmark of which all is written, and a hash of settings."""
-
-    benchmark: str
-    settings: str
-    encoder: str
-    fingerprint: str
 
 
 class Scored:
@@ -75,9 +66,8 @@ class Scored:
         if self._known is None:
             return benchmarks
         self._marks = {b.name: settings_hash(self._known, self._settings, b) for b in benchmarks}
-        kept = self.folder / SCORED
-        lines = read_lines(kept) if kept.exists() else []
-        found = {(line["benchmark"], line["settings"]) for line in lines}
+        entries = read_entries(self.folder / SCORED)
+        found = {(entry.benchmark, entry.settings) for entry in entries}
         whole = {row.benchmark for row in self._rows()}
         return [
             benchmark
@@ -104,8 +94,12 @@ class Scored:
         failed = {failure.benchmark for failure in failures}
         names = [benchmark.name for benchmark in benchmarks]
         done = [name for name in names if name in self._marks and not {name, ""} & failed]
-        rows = [Settled(name, self._marks[name], self.name, self._weights) for name in done]
-        append_rows(self.folder / SCORED, rows)
+        counts = Counter(row.benchmark for row in self._rows())
+        own = self.name, None
+        entries = [
+            Entry(*own, name, self._weights, self._marks[name], counts[name]) for name in done
+        ]
+        append_rows(self.folder / SCORED, entries)
 
     def _rows(self) -> list[Score]:
         """All that the folder has of the encoder."""

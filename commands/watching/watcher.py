@@ -14,9 +14,9 @@ import torch
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 from callbacks.evaluation import applies_to, full_forms
-from commands.watching.ledger import Entry, Ledger, read_entries
 from evaluation.benchmark import Benchmark
 from evaluation.evaluate import Encoder, Evaluation, evaluate, fingerprint
+from evaluation.ledger import Entry, Ledger, read_entries
 from evaluation.rows import Failure, Score, append_rows
 from models.checkpoint import read_checkpoint, step_of
 from reporting.downstream import global_keys

@@ -1,4 +1,8 @@
-"""Crash-safe score file: each evaluation is complete and appears once."""
+"""Which evaluations are complete: one line each, written after the rows it stands for.
+
+:class:`Ledger` keeps a file in which each evaluation appears once, for a watch. scored.py beside
+keeps every evaluation of a folder, for probes; both write an :class:`Entry` a line.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +110,7 @@ def read_entries(path: Path) -> list[Entry]:
     entries = []
     for line in path.read_text().splitlines() if path.exists() else ():
         try:
-            entries.append(Entry(**json.loads(line)))
+            entries.append(Entry(**{"step": None, **json.loads(line)}))
         except (json.JSONDecodeError, TypeError):
             continue
     return entries

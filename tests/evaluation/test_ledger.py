@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.watching.ledger import Entry, Ledger, read_entries
+from evaluation.ledger import Entry, Ledger, read_entries
 from evaluation.rows import Score, read_scores
 
 ROWS = [Score("probe/a", "accuracy", str(i), i / 7, encoder="m", step=4) for i in range(3)]

@@ -13,8 +13,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from reporting.drawing.inks import POINT, rgba, words
-from reporting.drawing.place import Place
+from reporting.drawing.panel import MatplotlibPanel
+from reporting.drawing.styles import POINT, rgba, strip_html
 from reporting.trajectory.panels import INK
 
 WIDTH, DPI = 900, 100
@@ -36,13 +36,13 @@ def write_png(content: Mapping[str, Any], path: Path) -> None:
     layout = content["layout"]
     height = float(layout.get("height") or 420)
     figure = Figure((WIDTH / DPI, height / DPI), dpi=DPI)
-    places: dict[tuple[str, str], Place] = {}
+    places: dict[tuple[str, str], MatplotlibPanel] = {}
     for trace in content["data"]:
         if trace.get("visible", True) is not True:
             continue
         key = (trace.get("xaxis") or "x", trace.get("yaxis") or "y")
         if key not in places:
-            places[key] = Place(figure, layout, *key)
+            places[key] = MatplotlibPanel(figure, layout, *key)
         places[key].draw(trace)
     for place in places.values():
         place.finish()
@@ -58,7 +58,7 @@ def write_png(content: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, format="png", bbox_inches=box, facecolor="white")
 
 
-def _legend(figure: Figure, places: Iterable[Place]) -> None:
+def _legend(figure: Figure, places: Iterable[MatplotlibPanel]) -> None:
     """One legend above all panels and their titles."""
     found: dict[str, Any] = {}
     for place in places:
@@ -81,7 +81,9 @@ def _legend(figure: Figure, places: Iterable[Place]) -> None:
     )
 
 
-def _where(places: Mapping[tuple[str, str], Place], item: Mapping[str, Any]) -> Place:
+def _where(
+    places: Mapping[tuple[str, str], MatplotlibPanel], item: Mapping[str, Any]
+) -> MatplotlibPanel:
     wanted = [str(item.get(key, "")).removesuffix(" domain") for key in ("xref", "yref")]
     for key, place in places.items():
         if wanted[0] in (key[0], "paper", "") and wanted[1] in (key[1], "paper", ""):
@@ -91,7 +93,7 @@ def _where(places: Mapping[tuple[str, str], Place], item: Mapping[str, Any]) -> 
 
 def _annotate(
     figure: Figure,
-    places: Mapping[tuple[str, str], Place],
+    places: Mapping[tuple[str, str], MatplotlibPanel],
     note: Mapping[str, Any],
     layout: Mapping[str, Any],
 ) -> None:
@@ -104,7 +106,7 @@ def _annotate(
         "rotation": -float(note.get("textangle") or 0),
         "parse_math": False,
     }
-    x, y, text = note.get("x", 0.5), note.get("y", 0.5), words(note.get("text") or "")
+    x, y, text = note.get("x", 0.5), note.get("y", 0.5), strip_html(note.get("text") or "")
     if "paper" in (note.get("xref"), note.get("yref")) or not places:
         figure.text(float(x), float(y), text, **look)
         return

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from reporting.drawing.inks import words
+from reporting.drawing.styles import strip_html
 from reporting.trajectory.panels import GREY, INK, PALE
 
 MOST_NAMES = {"x": 50, "y": 130}
@@ -59,7 +59,7 @@ class Scale:
         title = self.axis.get("title") or {}
         text = title if isinstance(title, str) else title.get("text") or ""
         size = float((self.axis.get("tickfont") or {}).get("size") or 13) * 0.75
-        which.set_label_text(words(text), fontsize=size + 0.75, color=INK)
+        which.set_label_text(strip_html(text), fontsize=size + 0.75, color=INK)
         axes.tick_params(axis=side, labelsize=size, color=PALE)  # type: ignore[arg-type]
         if self.axis.get("side") == "top":
             axes.xaxis.tick_top()
@@ -75,12 +75,12 @@ class Scale:
     def _ticks(self, axes: Axes, side: str) -> None:
         values, texts = self.axis.get("tickvals"), self.axis.get("ticktext")
         if values is not None:
-            labels = [words(text) for text in (values if texts is None else texts)]
+            labels = [strip_html(text) for text in (values if texts is None else texts)]
             places = self.places(values)
         elif self.named:
             names = list(self.names)
             few = range(0, len(names), -(-len(names) // MOST_NAMES[side]) or 1)
-            places, labels = np.array(few), [words(names[k]) for k in few]
+            places, labels = np.array(few), [strip_html(names[k]) for k in few]
         else:
             if self.axis.get("type") != "log":
                 which = axes.xaxis if side == "x" else axes.yaxis

@@ -16,11 +16,11 @@ from matplotlib.image import imread
 from plotly.subplots import make_subplots
 
 from reporting.drawing.colours import COLOURS, SYMBOLS, colour_of, symbol_of
-from reporting.drawing.inks import rgba, words
 from reporting.drawing.pieces import encoder_looks, finish, legend, log_axis, panels
 from reporting.drawing.plain import plain, plain_figure
 from reporting.drawing.png import write_png
 from reporting.drawing.scales import Scale
+from reporting.drawing.styles import rgba, strip_html
 from reporting.gathering.gather import gather
 from reporting.report import coverage
 from reporting.report.belonging import Owners
@@ -238,7 +238,7 @@ def test_a_kind_that_is_not_drawn_is_an_error(tmp_path: Path) -> None:
 def test_colours_words_and_places_are_those_of_plotly() -> None:
     assert rgba("rgba(255, 0, 51, 0.5)") == pytest.approx((1, 0, 0.2, 0.5))
     assert rgba("#0072B2")[3] == 1
-    assert words("<b>a</b> &amp; b<br>c") == "a & b\nc"
+    assert strip_html("<b>a</b> &amp; b<br>c") == "a & b\nc"
     scale = Scale({"categoryarray": ["z"]})
     assert list(scale.places(["a", "z", "a"])) == [1, 0, 1]
     assert list(scale.places([0.5])) == [0.5]

@@ -21,7 +21,7 @@ SMALL = {"*": 1.5, "P": 1.2, "X": 1.2}
 DASHES = {"dash": (0, (5, 3)), "dot": (0, (1, 2)), "dashdot": "-.", "longdash": (0, (8, 3))}
 
 
-def words(text: object) -> str:
+def strip_html(text: object) -> str:
     """Text without marks of HTML."""
     lines = re.sub(r"<br\s*/?>", "\n", str(text))
     return html.unescape(re.sub(r"</?(?:b|i|em|sub|sup|span|a)\b[^>]*>", "", lines))
@@ -31,11 +31,11 @@ def numbers(values: Sequence[Any]) -> np.ndarray:
     return np.array([np.nan if v is None else float(v) for v in values], dtype=float)
 
 
-def single(value: Any) -> Any:
+def first_of(value: Any) -> Any:
     return (value[0] if value else None) if isinstance(value, list) else value
 
 
-def each(value: Any, n: int) -> list[Any]:
+def repeat_to(value: Any, n: int) -> list[Any]:
     return list(value) if isinstance(value, list) else [value] * n
 
 
@@ -50,25 +50,25 @@ def rgba(colour: Any, alpha: float | None = None) -> tuple[float, float, float, 
     return to_rgba(str(colour), alpha)
 
 
-def colours_of(marker: Mapping[str, Any], n: int, default: Any) -> list[Any]:
+def point_colours(marker: Mapping[str, Any], n: int, default: Any) -> list[Any]:
     """A colour for every point: one for all, one each, or numbers on a scale."""
     said = marker.get("color")
     if isinstance(said, list) and said and not any(isinstance(value, str) for value in said):
         values = numbers(said)
         low, high = marker.get("cmin", np.nanmin(values)), marker.get("cmax", np.nanmax(values))
         shares = (values - low) / ((high - low) or 1)
-        return [tuple(colour) for colour in shades(marker)(np.nan_to_num(shares))]
-    return [default if colour is None else rgba(colour) for colour in each(said, n)]
+        return [tuple(colour) for colour in colormap(marker)(np.nan_to_num(shares))]
+    return [default if colour is None else rgba(colour) for colour in repeat_to(said, n)]
 
 
-def mark_of(marker: Mapping[str, Any]) -> dict[str, Any]:
+def marker_style(marker: Mapping[str, Any]) -> dict[str, Any]:
     """The mark of a line in a legend, that of its first point."""
-    name = str(single(marker.get("symbol")) or "circle")
+    name = str(first_of(marker.get("symbol")) or "circle")
     shape = MARKERS.get(name.removesuffix("-dot").removesuffix("-open"), "o")
     return {"marker": shape, "ms": 5, **({"mfc": "none"} if "-open" in name else {})}
 
 
-def shades(trace: Mapping[str, Any]) -> LinearSegmentedColormap:
+def colormap(trace: Mapping[str, Any]) -> LinearSegmentedColormap:
     said = trace.get("colorscale") or "Cividis"
     stops = get_colorscale(said) if isinstance(said, str) else said
     if isinstance(stops[0], str):

@@ -9,25 +9,25 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reporting.drawing.inks import (
+from reporting.drawing.scales import Scale
+from reporting.drawing.styles import (
     DASHES,
     MARKERS,
     POINT,
     SMALL,
-    colours_of,
-    each,
-    mark_of,
+    colormap,
+    first_of,
+    marker_style,
     numbers,
+    point_colours,
+    repeat_to,
     rgba,
-    shades,
-    single,
-    words,
+    strip_html,
 )
-from reporting.drawing.scales import Scale
 from reporting.trajectory.panels import GREY, INK
 
 
-class Place:
+class MatplotlibPanel:
     """One panel: an x and a y axis, and what is drawn between them."""
 
     def __init__(self, figure: Figure, layout: Mapping[str, Any], x: str, y: str) -> None:
@@ -52,7 +52,7 @@ class Place:
         if draw is None:
             raise ValueError(
                 f"a trace of kind {kind} cannot be drawn as PNG: use lines, points, bars or maps, "
-                "or teach reporting/drawing/place.py to draw it"
+                "or teach reporting/drawing/panel.py to draw it"
             )
         draw(trace)
 
@@ -66,10 +66,10 @@ class Place:
         x, y = self._points(trace)
         mode = str(trace.get("mode") or "lines")
         line, marker = trace.get("line") or {}, trace.get("marker") or {}
-        colour = rgba(line.get("color") or single(marker.get("color")) or INK)
+        colour = rgba(line.get("color") or first_of(marker.get("color")) or INK)
         alpha = float(trace.get("opacity", 1))
         shown = bool(trace.get("name")) and trace.get("showlegend", True)
-        label = words(trace["name"]) if shown else None
+        label = strip_html(trace["name"]) if shown else None
         if trace.get("fill") in ("toself", "tozeroy", "tonexty", "tozerox"):
             face = rgba(trace.get("fillcolor") or colour, 0.2)
             self._fill(x, y, trace["fill"], face)
@@ -79,7 +79,7 @@ class Place:
             look: dict[str, Any] = {"color": colour, "lw": width, "ls": style, "alpha": alpha}
             self.axes.plot(x, y, **look)
             if label:  # what stands in the legend has the mark too
-                look |= mark_of(marker) if "markers" in mode else {}
+                look |= marker_style(marker) if "markers" in mode else {}
                 self.axes.plot([], [], label=label, **look)
             label = None
         if "markers" in mode:
@@ -110,13 +110,13 @@ class Place:
         label: str | None,
     ) -> None:
         n = len(x)
-        colours = colours_of(marker, n, colour)
-        symbols = each(marker.get("symbol") or "circle", n)
-        sizes = np.asarray([float(s or 6) for s in each(marker.get("size", 6), n)]) * POINT
+        colours = point_colours(marker, n, colour)
+        symbols = repeat_to(marker.get("symbol") or "circle", n)
+        sizes = np.asarray([float(s or 6) for s in repeat_to(marker.get("size", 6), n)]) * POINT
         edge = marker.get("line") or {}
-        edges = [rgba(c or INK) for c in each(edge.get("color"), n)]
-        widths = [float(w or 0) * POINT for w in each(edge.get("width", 0), n)]
-        alpha *= float(single(marker.get("opacity")) or 1)
+        edges = [rgba(c or INK) for c in repeat_to(edge.get("color"), n)]
+        widths = [float(w or 0) * POINT for w in repeat_to(edge.get("width", 0), n)]
+        alpha *= float(first_of(marker.get("opacity")) or 1)
         for symbol in dict.fromkeys(symbols):
             rows = [k for k in range(n) if symbols[k] == symbol and np.isfinite(x[k] + y[k])]
             name = str(symbol)
@@ -159,14 +159,17 @@ class Place:
 
     def _texts(self, trace: Mapping[str, Any], x: np.ndarray, y: np.ndarray) -> None:
         n, font = len(x), trace.get("textfont") or {}
-        texts, where = each(trace.get("text"), n), each(trace.get("textposition"), n)
-        sizes, colours = each(font.get("size") or 12, n), each(font.get("color") or INK, n)
+        texts, where = repeat_to(trace.get("text"), n), repeat_to(trace.get("textposition"), n)
+        sizes, colours = (
+            repeat_to(font.get("size") or 12, n),
+            repeat_to(font.get("color") or INK, n),
+        )
         for k in range(n):
             if not texts[k] or not (np.isfinite(x[k]) and np.isfinite(y[k])):
                 continue
             up, _, right = str(where[k] or "middle center").partition(" ")
             self.axes.annotate(
-                words(texts[k]),
+                strip_html(texts[k]),
                 (x[k], y[k]),
                 xytext=(
                     {"left": -6, "right": 6}.get(right, 0),
@@ -185,13 +188,15 @@ class Place:
         across = trace.get("orientation") == "h"
         n, marker = len(x), trace.get("marker") or {}
         width = trace.get("width")
-        thick = np.asarray([float(w) for w in each(0.8 if width is None else width, n)])
+        thick = np.asarray([float(w) for w in repeat_to(0.8 if width is None else width, n)])
         offset = trace.get("offset")
-        shift = 0.0 if offset is None else float(single(offset)) + thick[0] / 2
-        colours = colours_of(marker, n, rgba(INK))
-        base = np.nan_to_num(numbers(each(trace.get("base") or 0, n)))
+        shift = 0.0 if offset is None else float(first_of(offset)) + thick[0] / 2
+        colours = point_colours(marker, n, rgba(INK))
+        base = np.nan_to_num(numbers(repeat_to(trace.get("base") or 0, n)))
         label = (
-            words(trace["name"]) if trace.get("name") and trace.get("showlegend", True) else None
+            strip_html(trace["name"])
+            if trace.get("name") and trace.get("showlegend", True)
+            else None
         )
         if across:
             self.axes.barh(y + shift, x, thick, left=base, color=colours, label=label)
@@ -212,7 +217,7 @@ class Place:
         drawn = self.axes.pcolormesh(
             *edges,
             np.ma.masked_invalid(z),
-            cmap=shades(trace),
+            cmap=colormap(trace),
             vmin=trace.get("zmin", low),
             vmax=trace.get("zmax", high),
             edgecolors="white" if trace.get("xgap") else "none",
@@ -227,7 +232,7 @@ class Place:
         across, down = ((edge[:-1] + edge[1:]) / 2 for edge in edges)
         size = float((trace.get("textfont") or {}).get("size") or 11) * POINT
         for i, j in np.ndindex(z.shape):
-            text = words(trace["text"][i][j] or "")
+            text = strip_html(trace["text"][i][j] or "")
             if text:
                 self.axes.text(
                     *(across[j], down[i], text), ha="center", va="center", fontsize=size, color=INK
@@ -236,9 +241,11 @@ class Place:
     def _bar_of_colours(self, drawn: Any, said: Mapping[str, Any]) -> None:
         bar = self.axes.figure.colorbar(drawn, ax=self.axes, fraction=0.03, pad=0.02)
         if said.get("tickvals") is not None:
-            bar.set_ticks(said["tickvals"], labels=[words(t) for t in said.get("ticktext") or []])
+            bar.set_ticks(
+                said["tickvals"], labels=[strip_html(t) for t in said.get("ticktext") or []]
+            )
         title = said.get("title") or {}
-        bar.set_label(words(title if isinstance(title, str) else title.get("text") or ""))
+        bar.set_label(strip_html(title if isinstance(title, str) else title.get("text") or ""))
         bar.outline.set_visible(False)  # type: ignore[operator]
 
     def shape(self, shape: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ def rsa(x: Tensor, y: Tensor) -> Tensor:
     return compare(rdm(x), rdm(y), "spearman")
 
 
-def _signed(name: str, x: Tensor, y: Tensor) -> Tensor:
+def _by_signatures(name: str, x: Tensor, y: Tensor) -> Tensor:
     """A metric of two series: x of shape (1, n, p) or (n, p), y of (…, n, q)."""
     one, several = x.reshape(1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:])
     return similarity(name, one, several)[0].reshape(y.shape[:-2])
@@ -44,7 +44,7 @@ def _signed(name: str, x: Tensor, y: Tensor) -> Tensor:
 
 OF_STIMULI: dict[str, Similarity] = {
     "rsa": rsa,
-    **{name: partial(_signed, name) for name in METRICS if name not in IN_TIME},
+    **{name: partial(_by_signatures, name) for name in METRICS if name not in IN_TIME},
 }
 """Of features (n, p) with one or more sets of responses (…, n, q) to the same n stimuli."""
 

@@ -41,7 +41,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def refusal(path: str | Path, error: Exception) -> str:
     """Why a file of weights was not read, without torch's advice to read it all the same."""
     said = str(error)
-    if call := refused_call(error):
+    if call := find_refused_call(error):
         return call
     if Path(path).is_dir():
         return "it is a folder"
@@ -50,7 +50,7 @@ def refusal(path: str | Path, error: Exception) -> str:
     return said.splitlines()[0] if said else type(error).__name__
 
 
-def refused_call(error: Exception) -> str:
+def find_refused_call(error: Exception) -> str:
     """What a pickle would have called; nothing where that is not why it was not read."""
     found = re.search(r"GLOBAL (\S+) (?:was not an allowed|whose module)", str(error))
     return f"it would call {found[1]}, which is refused" if found else ""

@@ -136,9 +136,9 @@ class SpectralTarget(Target):
 
     def features(self, audio: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch frames dim"]:
         """Standardised, projected log-mel frames."""
-        return (self._stacked(audio) - self.center) @ self.projection
+        return (self._stack_frames(audio) - self.center) @ self.projection
 
-    def _stacked(self, audio: Tensor) -> Tensor:
+    def _stack_frames(self, audio: Tensor) -> Tensor:
         frames = self.frontend(audio)
         if self.context == 0:
             return frames
@@ -162,7 +162,7 @@ class SpectralTarget(Target):
         device = self.center.device
         found: list[Tensor] = []
         for batch in batches:
-            stacked = self._stacked(batch["audio"].to(device))
+            stacked = self._stack_frames(batch["audio"].to(device))
             count = self.frontend.frames(batch["lengths"].to(device))
             found.append(stacked[torch.arange(stacked.shape[1], device=device) < count[:, None]])
             if sum(map(len, found)) >= 4 * self.fit_frames:

@@ -82,7 +82,7 @@ def print_benchmarks(entries: Sequence[BenchmarkEntry], console: Console | None 
     table.add_column("data", no_wrap=True)
     for entry in entries:
         count = "–" if entry.stimuli is None else f"{entry.stimuli:,}"
-        name, origin = _named(entry.name, entry.asks), _origin(entry.licence, entry.source)
+        name, origin = _name_cell(entry.name, entry.asks), _origin(entry.licence, entry.source)
         table.add_row(name, count, origin, _state(entry))
     console.print(table)
     lacking = [entry for entry in entries if entry.missing]
@@ -103,11 +103,11 @@ def print_encoders(entries: Sequence[EncoderEntry], console: Console | None = No
     table.add_column("verified", no_wrap=True)
     for entry in entries:
         table.add_row(
-            _named(entry.name, "\n".join(part for part in (entry.what, entry.kind) if part)),
+            _name_cell(entry.name, "\n".join(part for part in (entry.what, entry.kind) if part)),
             "–" if entry.sample_rate is None else f"{entry.sample_rate:,}",
             escape("\n".join(entry.layers)) or "–",
             _origin(entry.licence, entry.source),
-            _tried(entry),
+            _verified_cell(entry),
         )
     console.print(table)
     runnable = [entry for entry in entries if not entry.missing]
@@ -126,13 +126,13 @@ def print_encoders(entries: Sequence[EncoderEntry], console: Console | None = No
         console.print(text, highlight=False, soft_wrap=True)
 
 
-def _tried(entry: EncoderEntry) -> str:
+def _verified_cell(entry: EncoderEntry) -> str:
     if entry.missing:
         return "[red]cannot run[/red]"
     return {None: "–", False: "[red]no[/red]", True: "[green]yes[/green]"}[entry.verified]
 
 
-def _named(name: str, text: str) -> str:
+def _name_cell(name: str, text: str) -> str:
     return f"[bold]{escape(name)}[/bold]\n[dim]{escape(text)}[/dim]"
 
 

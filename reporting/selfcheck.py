@@ -25,7 +25,7 @@ def print_findings(
     table = Table(title=f"Self-check of {name}", title_justify="left")
     for column in ("check", "layer", "found", "expected", ""):
         table.add_column(column, overflow="fold")
-    for group in _grouped(rows):
+    for group in _group_findings(rows):
         first, verdict = group[0], str(group[0]["verdict"])
         colour = COLOURS.get(verdict, "white")
         cells = [
@@ -47,7 +47,7 @@ def print_findings(
     return bad
 
 
-def _grouped(rows: list[Mapping[str, object]]) -> list[list[Mapping[str, object]]]:
+def _group_findings(rows: list[Mapping[str, object]]) -> list[list[Mapping[str, object]]]:
     """Neighbouring rows of one check that are about layers and passed."""
     groups: dict[tuple[object, ...], list[Mapping[str, object]]] = {}
     for i, row in enumerate(rows):

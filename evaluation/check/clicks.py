@@ -68,12 +68,12 @@ def timings(
     starts = np.sort(random.uniform(0.15, 0.85, count)) * samples
     noise = FLOOR * random.standard_normal(samples)
     burst = LEVEL * random.standard_normal(max(1, round(BURST * rate)))
-    plain = _encoded(encoder, noise, device)
+    plain = _encode(encoder, noise, device)
     heard: dict[str, list[float]] = {layer: [] for layer in encoder.layers}
     for start in starts.astype(int):
         clip = noise.copy()
         clip[start : start + len(burst)] = burst
-        for layer, values in _encoded(encoder, clip, device).items():
+        for layer, values in _encode(encoder, clip, device).items():
             heard[layer].append(_place((values - plain[layer]).norm(dim=1)))
     times = starts.astype(int) / rate + BURST / 2
     said = encoder.encode(*_batch(noise, device))
@@ -83,7 +83,7 @@ def timings(
     }
 
 
-def _encoded(encoder: Encoder, clip: np.ndarray, device: torch.device | str) -> dict[str, Tensor]:
+def _encode(encoder: Encoder, clip: np.ndarray, device: torch.device | str) -> dict[str, Tensor]:
     found = encoder.encode(*_batch(clip, device))
     return {k: f.values[0, : int(f.lengths[0])].float().cpu() for k, f in found.items()}
 

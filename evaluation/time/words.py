@@ -50,7 +50,7 @@ def word_rows(
                 series.sentence.tolist(), series.position, series.x, strict=True
             )
         ]
-        kept = _kept(series, onsets)
+        kept = _keep_pieces(series, onsets)
         if not bool(kept.any()):
             continue
         part = series.keep(kept)
@@ -71,7 +71,7 @@ def _onsets(words: Words, kind: str, first: float, length: float) -> Float[Tenso
     return torch.stack([words.onsets, end], 1)[wanted].double() - first
 
 
-def _kept(series: Series, onsets: Sequence[Tensor]) -> Tensor:
+def _keep_pieces(series: Series, onsets: Sequence[Tensor]) -> Tensor:
     """Pieces with words enough, of positions with pieces enough."""
     enough = torch.tensor([len(onset) >= LEAST_WORDS for onset in onsets])
     for members in series.alike():

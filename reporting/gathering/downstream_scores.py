@@ -174,7 +174,7 @@ def shared_tasks(values: pd.DataFrame) -> list[str]:
     return [task for task in values.columns if task in order[: most + 1]]
 
 
-def _named(tasks: pd.DataFrame) -> str:
+def _name_columns(tasks: pd.DataFrame) -> str:
     return ", ".join(task.removeprefix(PROBES) for task in tasks.columns)
 
 
@@ -184,7 +184,7 @@ def _of_reference(found: Downstream, whole: pd.DataFrame, floors: pd.DataFrame) 
     relative = _by_name(rows, relative_score(rows[rows["name"].isin(whole.index)]))
     # A task in which all are equal has no z, of encoders (relative_score) or floors.
     beside = ((floors - whole.mean()) / whole.std(ddof=1).replace(0, math.nan)).mean(axis=1)
-    text = f"mean of z over {whole.shape[1]} of 6 tasks ({_named(whole)})"
+    text = f"mean of z over {whole.shape[1]} of 6 tasks ({_name_columns(whole)})"
     return [
         Global(
             "frozen score (z)",
@@ -213,12 +213,13 @@ def _by_name(rows: pd.DataFrame, scores: pd.DataFrame) -> pd.Series:
 def _plain_mean(found: Downstream, whole: pd.DataFrame, floors: pd.DataFrame) -> Global:
     normalised = found.normalised.reindex(columns=whole.columns)
     if normalised.loc[whole.index].notna().all(axis=None):
-        text = f"mean over {whole.shape[1]} tasks ({_named(whole)}) of"
+        text = f"mean over {whole.shape[1]} tasks ({_name_columns(whole)}) of"
         values = normalised.mean(axis=1, skipna=False)
         beside = values.reindex(floors.index).dropna()
         text = f"{text} (score - chance) / (1 - chance)"
         return Global("score above chance", text, values.loc[whole.index], beside)
-    text = f"mean rank over {whole.shape[1]} tasks ({_named(whole)}), 0 the last and 1 the first"
+    tasks = f"{whole.shape[1]} tasks ({_name_columns(whole)})"
+    text = f"mean rank over {tasks}, 0 the last and 1 the first"
     share = (whole.rank() - 1) / (len(whole) - 1)
     # As if a floor stood among the encoders: an equal of one of them has its rank.
     below = [((whole < floor).sum() + (whole == floor).sum() / 2).mean() for _, floor in

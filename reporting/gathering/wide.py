@@ -88,13 +88,13 @@ def missing_notes(table: pd.DataFrame, most: int = 5) -> list[str]:
         lacking = tuple(table.index[table[column].isna()])
         groups.setdefault(lacking, []).append(str(column))
     return [
-        f"{_few(columns, most)}: {len(lacking)} of {len(table)} encoders lack "
-        f"{'it' if len(columns) == 1 else 'them'} ({_few(lacking, most)})"
+        f"{_take_few(columns, most)}: {len(lacking)} of {len(table)} encoders lack "
+        f"{'it' if len(columns) == 1 else 'them'} ({_take_few(lacking, most)})"
         for lacking, columns in groups.items()
     ]
 
 
-def _few(names: Sequence[str], most: int) -> str:
+def _take_few(names: Sequence[str], most: int) -> str:
     """The first names, and how many more there are."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
@@ -114,7 +114,7 @@ def layer_profiles(gathered: Gathered, names: Sequence[str] | None = None) -> pd
         of, simulated and depth, from 0 (first layer) to 1 (last).
     """
     rows = gathered.scores
-    rows = rows[_wanted(rows) & (rows["window"] == "") & rows["value"].notna()]
+    rows = rows[_is_wanted(rows) & (rows["window"] == "") & rows["value"].notna()]
     if names is not None:
         rows = rows[rows["name"].isin(names)]
     rows = rows.astype(dict.fromkeys([*KEY, "layer", "subject"], "category"))
@@ -134,7 +134,7 @@ def layer_profiles(gathered: Gathered, names: Sequence[str] | None = None) -> pd
     return table.assign(depth=place.cumcount() / last)
 
 
-def _wanted(rows: pd.DataFrame) -> pd.Series:
+def _is_wanted(rows: pd.DataFrame) -> pd.Series:
     """Which rows are followed scores of single layers; asked of every kind of row once."""
     parts = pd.DataFrame({name: rows[name] for name in ("benchmark", "metric", *MEANING, "window")})
     parts["target"] = (rows["target"] != "").map({True: "some", False: ""}).astype("str")

@@ -101,11 +101,11 @@ def _word_legend(place: Axes, own: bool, band: bool) -> None:
     if band:
         label = "95 % of surrogates"
         others.append(place.bar(0, 0, color=GREY, alpha=0.35, lw=0, label=label))
-    classes = [bars for bars in place.containers if bars not in others and _named(bars)]
+    classes = [bars for bars in place.containers if bars not in others and _name_component(bars)]
     handles = [h for pair in zip_longest(classes, others) for h in pair if h is not None]
     look = {"fontsize": 8, "frameon": False, "handlelength": 1.2, "columnspacing": 1.2}
     place.legend(handles=handles, ncols=3, loc="upper left", **look)
 
 
-def _named(bars: Container) -> bool:
+def _name_component(bars: Container) -> bool:
     return not str(bars.get_label()).startswith("_")

@@ -90,7 +90,7 @@ def correlation(
     """
     data = _stack(x, y, given)
     data = rankdata(data, axis=1) if method == "spearman" else data
-    return float(_partial(_weighted(data, np.ones((1, data.shape[1]))))[0])
+    return float(_partial(_weight(data, np.ones((1, data.shape[1]))))[0])
 
 
 def correlate(
@@ -118,7 +118,7 @@ def correlate(
     if n < FEWEST + held or math.isnan(value):
         return Estimate(value, n=n)
     counts = bootstrap_counts(n, draws, seed)
-    matrices = _weighted(data, counts) if method == "pearson" else _weighted_ranks(data, counts)
+    matrices = _weight(data, counts) if method == "pearson" else _weighted_ranks(data, counts)
     drawn = _partial(matrices)
     drawn = drawn[~np.isnan(drawn)]
     if method == "spearman":
@@ -197,9 +197,7 @@ def _stack(
     return data
 
 
-def _weighted(
-    data: Float[ndarray, "v n"], counts: Float[ndarray, "b n"]
-) -> Float[ndarray, "b v v"]:
+def _weight(data: Float[ndarray, "v n"], counts: Float[ndarray, "b n"]) -> Float[ndarray, "b v v"]:
     """Correlation matrices of draws in which encoder i stands ``counts[b, i]`` times.
 
     NaN where a variable does not vary.
@@ -210,23 +208,23 @@ def _weighted(
     mean = share @ data.T
     pairs = (data[:, None] * data[None]).reshape(-1, data.shape[1])
     square = (share @ pairs.T).reshape(len(counts), len(data), len(data))
-    return _normed(square - mean[:, :, None] * mean[:, None, :])
+    return _normalise(square - mean[:, :, None] * mean[:, None, :])
 
 
 def _weighted_ranks(
     data: Float[ndarray, "v n"], counts: Float[ndarray, "b n"]
 ) -> Float[ndarray, "b v v"]:
-    """As :func:`_weighted`, of the ranks within each draw."""
+    """As :func:`_weight`, of the ranks within each draw."""
     places = []
     for values in data:
         # The mean rank of i, but for a constant: those below it, and half of those as high.
         place = counts @ np.sign(values - values[:, None]) / (2 * len(values))
         places.append(place - (place * counts).sum(1, keepdims=True) / len(values))
     cov = [[(a * b * counts).sum(1) for a in places] for b in places]
-    return _normed(np.moveaxis(np.array(cov), 2, 0) / len(data.T))
+    return _normalise(np.moveaxis(np.array(cov), 2, 0) / len(data.T))
 
 
-def _normed(cov: Float[ndarray, "b v v"]) -> Float[ndarray, "b v v"]:
+def _normalise(cov: Float[ndarray, "b v v"]) -> Float[ndarray, "b v v"]:
     scale = np.sqrt(np.clip(np.diagonal(cov, axis1=1, axis2=2), 0, None))
     scale = np.where(scale > 1e-9, scale, math.nan)
     return cov / (scale[:, :, None] * scale[:, None, :])

@@ -163,7 +163,7 @@ def _draw_layers(
     best = {"x": steps, "y": _best_layers(table, metric)}
     figure.add_scatter(**best, mode="markers", marker=dot, hoverinfo="skip", **place)
     axis = {"type": "category", "automargin": True, "ticks": "", **place}
-    few = _few(steps)
+    few = _pick_steps(steps)
     ticks = {"tickvals": few, "ticktext": [step_text(int(step)) for step in few]}
     figure.update_xaxes(title={"text": "training step", "standoff": 6}, **ticks, **axis)
     figure.update_yaxes(**axis)
@@ -174,7 +174,7 @@ def _fold_titles(titles: list[str]) -> list[str]:
     return ["<br>".join(textwrap.wrap(title, TITLE_ROOM)) or title for title in titles]
 
 
-def _few(steps: list[str]) -> list[str]:
+def _pick_steps(steps: list[str]) -> list[str]:
     """At most seven of the steps, evenly picked."""
     return steps[:: -(-len(steps) // 7)]
 

@@ -209,7 +209,7 @@ def test_features_are_standardised_on_frames_inside_their_clips(mel: LogMel) -> 
 def test_context_stacks_neighbouring_frames_and_repeats_the_edges(mel: LogMel) -> None:
     target = fitted(KMeansTarget, mel, context=2)
     audio = corpus()[0]["audio"]
-    frames, stacked = mel(audio), target._stacked(audio)
+    frames, stacked = mel(audio), target._stack_frames(audio)
     assert stacked.shape == (2, 61, 24 * 5)
     for frame in (0, 1, 30, 60):
         for lag in range(5):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.checkpoint import refused_call
+from models.checkpoint import find_refused_call
 from models.external.huggingface.places import explained, load_transformers, place
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ def _weights(
         raise
     except Exception as error:
         first = " ".join(str(error).split()).partition(". ")[0]
-        said = refused_call(error) or f"{type(error).__name__}: {first}"
+        said = find_refused_call(error) or f"{type(error).__name__}: {first}"
         raise ValueError(
             f"the weights in {path} cannot be read: they are damaged, not those of this class, or "
             f"hold more than weights, which is not executed ({said}): download again, save as "

@@ -71,7 +71,7 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
 
 
 def _answer(found: Sequence[Factor], known: pd.DataFrame) -> str:
-    rows = zip(found, _adjusted(found), strict=True)
+    rows = zip(found, _adjust(found), strict=True)
     first = [(row, q) for row, q in rows if row.score == found[0].score]
     grouped = [(row, row.groups, q) for row, q in first if row.groups and not math.isnan(row.p)]
     sentences = []
@@ -105,7 +105,7 @@ def _highest(made: Comparison) -> str:
     return f"; highest: {max(means, key=lambda name: means[name])}" if len(means) > 1 else ""
 
 
-def _adjusted(found: Sequence[Factor]) -> list[float]:
+def _adjust(found: Sequence[Factor]) -> list[float]:
     return fdr_bh(torch.tensor([row.p for row in found], dtype=torch.float64)).tolist()
 
 
@@ -218,7 +218,7 @@ def _number_charts(
 
 def _table(found: Sequence[Factor], ceiling: pd.Series) -> Grid:
     lines = []
-    for row, q in zip(found, _adjusted(found), strict=True):
+    for row, q in zip(found, _adjust(found), strict=True):
         what = (GROUPS | NUMBERS)[row.field]
         share, chance, groups = "–", "–", "–"
         if row.groups is not None:

@@ -6,7 +6,7 @@ In a yaml, ``metrics: [r2, rsa, cka_debiased, alignment.mine.overlap]`` takes ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from alignment.rsa import compare, rdm, zscore
+from alignment.rsa_blocks import heldout_rdms
 from alignment.series.metrics import METRICS, Metric, Similarity, of_function, similarity
 from evaluation.metrics import check_known
 
@@ -143,6 +144,57 @@ def load_function(benchmark: str, name: str) -> Similarity:
             f"and for one of each: expected (2,) and (), a function from {shape}"
         )
     return function  # type: ignore[no-any-return]
+
+
+def compare_selected(
+    chosen: Mapping[str, Similarity],
+    layers: Sequence[Tensor],
+    responses: Tensor,
+    folds: Tensor,
+) -> dict[str, Tensor]:
+    """Every similarity at the layer that other stimuli choose.
+
+    ``rsa``: the layer of each block of pairs is chosen on pairs outside of both folds, and one
+    correlation is taken over all pairs (alignment/rsa_blocks.py). Any other: the layer of each
+    fold is chosen on the stimuli outside of it and scored on those inside; the mean over folds.
+
+    Parameters
+    ----------
+    chosen : mapping from names to similarities
+    layers : sequence of tensors of shape (n, p)
+    responses : tensor of shape (sets, n, q)
+    folds : tensor of shape (n,)
+
+    Returns
+    -------
+    mapping from names to tensors of shape (sets,)
+        Without those that are not defined for so few stimuli; empty for one layer or fewer than
+        three folds.
+    """
+    names = folds.unique().tolist()
+    if len(layers) < 2 or len(names) < 3:
+        return {}
+    found = {}
+    for name, function in chosen.items():
+        if name == "rsa":
+            models, brains = torch.stack([rdm(zscore(x)) for x in layers]), rdm(zscore(responses))
+            found[name] = compare(heldout_rdms(models, brains, folds), brains)
+            continue
+        values = []
+        for fold in names:
+            own = folds == fold
+            outside = torch.stack(
+                [compare_all({name: function}, x[~own], responses[:, ~own])[name] for x in layers]
+            )
+            inside = torch.stack(
+                [compare_all({name: function}, x[own], responses[:, own])[name] for x in layers]
+            )
+            best = outside.nan_to_num(-torch.inf).argmax(0, keepdim=True)
+            values.append(inside.gather(0, best)[0])
+        value = torch.stack(values).mean(0)
+        if bool(value.isfinite().all()):
+            found[name] = value
+    return found
 
 
 def compare_all(

@@ -211,7 +211,7 @@ def test_stored_features_are_matched_by_name(tmp_path: Path, stored: dict[str, n
     folders = {"one": stored, "two": shuffled}
     one, two = (values(probed(tmp_path / name, arrays)) for name, arrays in folders.items())
     assert {row[0] for row in one} == BOTH
-    assert {row[2] for row in one} == {"first", "second"}
+    assert {row[2] for row in one} == {"first", "second", "selected"}
     assert one == two
     mixed = {**shuffled, "stimuli": stored["stimuli"]}  # rows without their names
     assert values(probed(tmp_path / "three", mixed)) != one

@@ -22,7 +22,7 @@ from datamodules.tasks.task import Split
 from evaluation.downstream.probing import fold_rows
 from evaluation.features import Features, Pooling
 from evaluation.metrics import check_known
-from evaluation.rows import Score
+from evaluation.rows import SELECTED, Score
 
 F1: dict[str, dict[str, float]] = {
     "event_onset_200ms_f1": {"tolerance": 0.2},
@@ -114,10 +114,15 @@ class EventProbe:
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         rows: list[Score] = []
-        for layer, feature in features.items():
-            values = self._values(self._frames(feature))
+        found = [self._values(self._frames(feature)) for feature in features.values()]
+        values, validation = (torch.stack(part) for part in zip(*found, strict=True))
+        layers = dict(zip(features, values, strict=True))
+        if len(layers) > 1:  # of each split the layer that is best on its validation clips
+            best = validation.argmax(0)
+            layers[SELECTED] = values[best, torch.arange(len(best))]
+        for layer, table in layers.items():
             for i, name in enumerate(self.metrics):
-                rows += self._rows(name, layer, values[:, i])
+                rows += self._rows(name, layer, table[:, i])
         return rows
 
     def _rows(self, metric: str, layer: str, values: Tensor) -> Iterator[Score]:
@@ -144,16 +149,20 @@ class EventProbe:
         ]
         return LabelledFrames(feature.values, lengths, *grid, labels)
 
-    def _values(self, frames: LabelledFrames) -> Tensor:
-        """Metrics of each tested split, shape (splits, metrics)."""
+    def _values(self, frames: LabelledFrames) -> tuple[Tensor, Tensor]:
+        """Metrics of each tested split (splits, metrics), and the validation metric of each."""
         folds = self.task.folds
         sums = {
             fold: total(sums_of(frames.of(i), frames.labels[i]) for i in _places(folds == fold))
             for fold in folds.unique().tolist()
         }
-        return torch.stack([self._score_fold(frames, split, sums) for split in self.task.splits])
+        found = [self._score_fold(frames, split, sums) for split in self.task.splits]
+        values, validation = zip(*found, strict=True)
+        return torch.stack(values), torch.tensor(validation, dtype=torch.float64)
 
-    def _score_fold(self, frames: LabelledFrames, split: Split, sums: dict[int, Sums]) -> Tensor:
+    def _score_fold(
+        self, frames: LabelledFrames, split: Split, sums: dict[int, Sums]
+    ) -> tuple[Tensor, float]:
         train, valid = (
             total(sums[fold] for fold in self.task.folds[part].unique().tolist())
             for part in (split.train, split.valid)
@@ -162,17 +171,20 @@ class EventProbe:
         decided, decisions = (
             {i: detector(frames.of(i)) for i in _places(part)} for part in (split.valid, split.test)
         )
-        found = self._detect_events(frames, decisions, self._choose(frames, decided))
+        smoothing, reached = self._choose(frames, decided)
+        found = self._detect_events(frames, decisions, smoothing)
         values = [self._measure(metric, found) for metric in self.metrics]
         if any(map(math.isnan, values)):
             raise ValueError(
                 f"{self.name}: no clip of a tested fold has an event, so that there is nothing to "
                 "be found: check the folds of the task"
             )
-        return torch.tensor(values, dtype=torch.float64)
+        return torch.tensor(values, dtype=torch.float64), reached
 
-    def _choose(self, frames: LabelledFrames, decisions: dict[int, Tensor]) -> Smoothing:
-        """Threshold, filter and shortest event that detect best in some clips."""
+    def _choose(
+        self, frames: LabelledFrames, decisions: dict[int, Tensor]
+    ) -> tuple[Smoothing, float]:
+        """Threshold, filter and shortest event that detect best in some clips, and how well."""
         metric = self.metrics[0]
         sign = -1 if metric == ERROR_RATE else 1
         best, value = Smoothing(THRESHOLDS[0], 0.0, 0.0), float("-inf")
@@ -180,7 +192,7 @@ class EventProbe:
             reached = sign * self._measure(metric, self._detect_events(frames, decisions, tried))
             if reached > value:
                 best, value = tried, reached
-        return best
+        return best, value
 
     def _smoothings(self) -> Iterator[Smoothing]:
         task = self.task

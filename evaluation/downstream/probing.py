@@ -15,10 +15,11 @@ from alignment.inference import mean_interval, percentile_interval
 from datamodules.tasks.events import EventTask
 from datamodules.tasks.task import Task
 from evaluation.downstream import measures
+from evaluation.downstream.layer_choice import LayerChoice
 from evaluation.downstream.probes import NAMED, MajorityClass, Probe
 from evaluation.features import Features, Pooling
 from evaluation.quantities import Quantity
-from evaluation.rows import Score, meaning
+from evaluation.rows import SELECTED, Score, meaning
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,9 @@ class ClassificationProbe:
 
     A metric is the name of a probe and that of a measure: ``knn_accuracy``, ``linear_map``. One
     row for every layer, or for ``mix`` where all are learned from together, and with several folds
-    one for each of these too (``target``).
+    one for each of these too (``target``). Rows of layer ``selected``, where there are several:
+    the layer that other clips choose (evaluation/downstream/layer_choice.py). They are what
+    encoders are compared by; the best of the other rows is optimistic.
 
     The quick form has ``knn`` and ``linear``; the full one also ``logistic`` and ``mlp_fast``, and
     for tasks of several labels a clip more measures. See
@@ -102,13 +105,20 @@ class ClassificationProbe:
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         layers = {name: feature.values for name, feature in features.items()}
-        return [
-            row
-            for probe in self.probes
-            for layer, decisions in probe.decisions(layers, self.task)
-            for measure in measures.measures(self.task, self._whole)
-            for row in self._rows(Quantity(measure, probe.name), layer, decisions)
-        ]
+        return [row for probe in self.probes for row in self._score_probe(probe, layers)]
+
+    def _score_probe(self, probe: Probe, layers: Mapping[str, Tensor]) -> Iterator[Score]:
+        choice, count = LayerChoice(probe, self.task, layers), 0
+        for layer, decisions in probe.decisions(layers, self.task):
+            count += 1
+            choice.add(layer, decisions)
+            yield from self._measure(probe, layer, decisions)
+        if count > 1:
+            yield from self._measure(probe, SELECTED, choice.decisions)
+
+    def _measure(self, probe: Probe, layer: str, decisions: Sequence[Tensor]) -> Iterator[Score]:
+        for measure in measures.measures(self.task, self._whole):
+            yield from self._rows(Quantity(measure, probe.name), layer, decisions)
 
     def _rows(self, quantity: Quantity, layer: str, decisions: Sequence[Tensor]) -> Iterator[Score]:
         """One row over all splits and, where there are several, one for each."""

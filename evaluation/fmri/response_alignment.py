@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from alignment.inference import positive_r2
-from alignment.ridge import crossvalidated_prediction, penalties
+from alignment.regression.layer_choice import layer_scores
+from alignment.ridge import penalties
 from datamodules.stimuli import ResponseSet
 from evaluation.features import Features, Pooling
-from evaluation.rows import Score
-from evaluation.similarities import compare_all, of_stimuli
+from evaluation.rows import SELECTED, Score
+from evaluation.similarities import compare_all, compare_selected, of_stimuli
 from evaluation.summaries import new_row
 
 
@@ -22,6 +22,10 @@ class ResponseAlignment:
     penalty chosen by leave-one-out in training; predictions of all folds are put together and
     correlated with the responses; r², 0 where r is negative (Pepino et al. 2025). Uncorrected
     for noise; the ceiling stands beside where it is known.
+
+    Rows of layer ``selected``, where there are several layers: the layer was chosen on other folds
+    than the score is of (alignment/regression/layer_choice.py, evaluation/similarities.py). They
+    are what encoders are compared by; the best of the other rows is optimistic.
 
     ``metric=rsa``, one row per layer: Spearman correlation between the dissimilarities
     (1 - Pearson) of all pairs of stimuli in features and in responses, both z-scored over
@@ -67,23 +71,31 @@ class ResponseAlignment:
         self.alphas = penalties(log10_alphas)
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
+        layers = {name: feature.values.double() for name, feature in features.items()}
+        regression = self._regression(layers) if self.regression else {}
+        y, folds = self.responses.values, self.responses.folds
         rows = []
-        for layer, feature in features.items():
-            x = feature.values.double()
-            if self.regression:
-                rows += self._regression(layer, x)
-            found = compare_all(self.similarities, x, self.responses.values)
+        for layer, x in layers.items():
+            rows += regression.pop(layer, [])
+            found = compare_all(self.similarities, x, y)
             rows += [self._row(metric, layer, value) for metric, value in found.items()]
-        return rows
+        rows += regression.pop(SELECTED, [])
+        chosen = compare_selected(self.similarities, list(layers.values()), y[None], folds)
+        return rows + [self._row(metric, SELECTED, value) for metric, value in chosen.items()]
 
     def _row(self, metric: str, layer: str, value: Tensor, **fields: object) -> Score:
         return new_row(self.name, self.responses, metric, layer, float(value), **fields)
 
-    def _regression(self, layer: str, x: Tensor) -> list[Score]:
-        prediction = crossvalidated_prediction(
-            x, self.responses.values, self.responses.folds, self.alphas
-        )
-        values = positive_r2(prediction, self.responses.values)
+    def _regression(self, layers: Mapping[str, Tensor]) -> dict[str, list[Score]]:
+        """Rows by layer, those of ``selected`` among them where there are several layers."""
+        responses = self.responses
+        found = layer_scores(layers.values(), responses.values, responses.folds, self.alphas)
+        values = dict(zip(layers, found.by_layer, strict=True))
+        if found.selected is not None:
+            values[SELECTED] = found.selected
+        return {layer: self._rows_of_targets(layer, value) for layer, value in values.items()}
+
+    def _rows_of_targets(self, layer: str, values: Tensor) -> list[Score]:
         ceiling = self.responses.ceiling
         return [
             self._row(

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from alignment.inference import positive_r2
 from alignment.lags import lag_curve, principal_components
-from alignment.ridge import crossvalidated_prediction, penalties
+from alignment.regression.layer_choice import layer_scores
+from alignment.ridge import penalties
 from datamodules.stimuli import TimedResponseSet
 from evaluation.features import Features, Pooling
 from evaluation.quantities import Quantity
-from evaluation.rows import Score
-from evaluation.similarities import compare_all, of_stimuli
+from evaluation.rows import SELECTED, Score
+from evaluation.similarities import compare_all, compare_selected, of_stimuli
 from evaluation.summaries import new_row
 from evaluation.time.frames import bin_weights
 
@@ -35,7 +35,8 @@ class TimedAlignment:
     averaged to the response's rate and cut to ``components`` principal components; an encoder
     with one frame a sound has no such rows.
 
-    Single averages have no noise ceiling.
+    Rows of layer ``selected``, of ``r2`` and similarities: the layer was chosen on other folds, for
+    every target and time bin by itself. Single averages have no noise ceiling.
 
     Parameters
     ----------
@@ -78,27 +79,39 @@ class TimedAlignment:
         starts = torch.arange(0, last - bin_seconds / 2, bin_seconds).tolist()
         self.bins = [(start, start + bin_seconds) for start in starts]
         self.binned = torch.stack([responses.mean_over(*b) for b in self.bins], 1)
+        self.brains = torch.cat([self.mean[None], self.binned.transpose(0, 1)])
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
+        means = {layer: time_mean(feature) for layer, feature in features.items()}
+        regression = self._regression(means) if self.regression else {}
         rows = []
         for layer, feature in features.items():
-            mean = time_mean(feature)
-            if self.regression:
-                rows += self._regression(layer, mean)
-            rows += self._similarity(layer, mean)
+            rows += regression.pop(layer, [])
+            rows += self._similarity(
+                layer, compare_all(self.similarities, means[layer], self.brains)
+            )
             moving = feature.values.shape[1] > 1  # one frame for the whole sound has no delay
             if self.max_lag > 0 and moving:
                 rows += self._lags(layer, feature)
-        return rows
+        rows += regression.pop(SELECTED, [])
+        layers, folds = list(means.values()), self.responses.folds
+        chosen = compare_selected(self.similarities, layers, self.brains, folds)
+        return rows + self._similarity(SELECTED, chosen)
 
     def _row(self, metric: str | Quantity, layer: str, value: Tensor, **fields: object) -> Score:
         return new_row(self.name, self.responses, metric, layer, float(value), **fields)
 
-    def _regression(self, layer: str, x: Tensor) -> list[Score]:
-        """All time bins and targets are columns of one regression."""
-        count = len(self.responses.targets)
+    def _regression(self, layers: Mapping[str, Tensor]) -> dict[str, list[Score]]:
+        """Rows by layer; all time bins and targets are columns of one regression."""
         y = torch.cat([self.mean, self.binned.flatten(1)], 1)
-        r2 = positive_r2(crossvalidated_prediction(x, y, self.responses.folds, self.alphas), y)
+        found = layer_scores(layers.values(), y, self.responses.folds, self.alphas)
+        values = dict(zip(layers, found.by_layer, strict=True))
+        if found.selected is not None:
+            values[SELECTED] = found.selected
+        return {layer: self._rows_of_r2(layer, r2) for layer, r2 in values.items()}
+
+    def _rows_of_r2(self, layer: str, r2: Tensor) -> list[Score]:
+        count = len(self.responses.targets)
         whole, timed = r2[:count], r2[count:].view(len(self.bins), count).mean(1)
         rows = [
             self._row("r2", layer, value, target=target)
@@ -106,10 +119,9 @@ class TimedAlignment:
         ]
         return rows + self._windowed("r2", layer, timed)
 
-    def _similarity(self, layer: str, x: Tensor) -> list[Score]:
-        brains = torch.cat([self.mean[None], self.binned.transpose(0, 1)])
+    def _similarity(self, layer: str, found: Mapping[str, Tensor]) -> list[Score]:
         rows = []
-        for metric, values in compare_all(self.similarities, x, brains).items():
+        for metric, values in found.items():
             rows.append(self._row(metric, layer, values[0]))
             rows += self._windowed(metric, layer, values[1:])
         return rows

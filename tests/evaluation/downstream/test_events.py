@@ -140,7 +140,7 @@ def test_value_and_interval_are_over_folds(logmel: dict[str, Features], task: Ev
     draw = torch.Generator().manual_seed(1)
     noise = 3 * torch.randn(feature.values.shape, generator=draw)
     harder = replace(feature, values=feature.values + noise)
-    each = probe._values(probe._frames(harder))
+    each, _ = probe._values(probe._frames(harder))
     onset, *folds = [
         row for row in probe.score({"layer": harder}) if row.metric == "event_onset_200ms_f1"
     ]
@@ -161,7 +161,7 @@ def test_tested_clips_neither_train_nor_choose(task: EventTask) -> None:
         for clip, tested in zip(task.events, split.test.tolist(), strict=True)
     )
     probe, other = (EventProbe("probe/tones", t) for t in (task, replace(task, events=events)))
-    right, wrong = (p._values(p._frames(answers(task)))[0, 0] for p in (probe, other))
+    right, wrong = (p._values(p._frames(answers(task)))[0][0, 0] for p in (probe, other))
     assert right == 1
     assert wrong < 0.4
 

@@ -33,7 +33,7 @@ def print_trajectory(
     """Show :func:`trajectory_table` on the terminal, beside it the scores of ``floors``."""
     heads = score_table([]) if floors is None else above_surrogates(headlines(floors))
     below = {(row.benchmark, row.metric): row for row in heads.itertuples()}
-    table = Table(title="Trajectory (mean over targets, best layer)", title_justify="left")
+    table = Table(title="Trajectory (mean over targets)", title_justify="left")
     for name in ("benchmark", *["floor"] * bool(below), "step 0", "best", "end", "gain", "ceiling"):
         side: Literal["left", "right"] = "left" if name == "benchmark" else "right"
         table.add_column(name, justify=side, overflow="fold")
@@ -73,7 +73,7 @@ def print_scores(
         "encoder": [_origin(row) for row in heads.itertuples()],
         "benchmark": heads["label"],
         "metric": heads["metric"],
-        "best layer": heads["layer"],
+        "layer": heads["layer"],
         "value": map(number, heads["value"]),
         "95 % interval": [_interval(*bounds) for bounds in heads[["ci_low", "ci_high"]].to_numpy()],
         "p": map(p_text, heads["p"]),

@@ -14,11 +14,11 @@ from reporting.trajectory.panels import step_text
 
 NOTHING = "No scores yet."
 CAPTION = (
-    "Thick black: the best layer (mean over targets where there are several), with its "
-    "confidence interval where known. Coloured: each target at its own best layer. Dashed: noise "
-    "ceiling. Dotted: before training. Dash-dotted grey: other encoders. A best layer is picked "
-    "on the values shown, which flatters it slightly; a layer named “selected” was picked on "
-    "held-out data. In the maps, dots mark the best layer."
+    "Thick black: layer “selected”, which was chosen on held-out data (mean over targets where "
+    "there are several), with its confidence interval where known. Coloured: each target. Dashed: "
+    "noise ceiling. Dotted: before training. Dash-dotted grey: other encoders. A best layer is "
+    "named where nothing was selected; like the best step it is a maximum, and optimistic. In the "
+    "maps, dots mark the best layer."
 )
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 0 auto;

@@ -189,9 +189,17 @@ def panels(scores: pd.DataFrame, baselines: pd.DataFrame | None = None) -> list[
         if target["target"].nunique() > 1:
             lines += _target_lines(target, colours)
         if len(run):
-            lines.append(_headline(run, "best layer" if len(target) == 0 else "mean"))
+            name = "mean" if len(target) else _layer_label(run["layer"])
+            lines.append(_headline(run, name))
         found.append(Panel(benchmark, metric, bool(head["simulated"].any()), lines))
     return found
+
+
+def _layer_label(layers: pd.Series) -> str:
+    """What the line of a headline is called: a maximum over layers is called optimistic."""
+    if (layers == SELECTED).all():
+        return "selected layer"
+    return layers.iloc[0] if layers.nunique() == 1 else "best layer (optimistic)"
 
 
 def _colours(targets: list[str]) -> dict[str, tuple[str, str]]:

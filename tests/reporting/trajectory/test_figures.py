@@ -71,7 +71,25 @@ def test_panels_hold_the_headline_the_targets_and_the_references(run: pd.DataFra
     assert lines["step 0"].values[0] == lines["mean"].values[0]
     assert lines["mean"].steps == list(STEPS)
     assert len({lines[target].colour for target in TARGETS}) == len(TARGETS)
-    assert all(len(line.band or ()) == 2 for line in shown[1].lines if line.name == "best layer")
+    banded = [line.name for line in shown[1].lines if line.band]
+    assert banded == [line.name for line in shown[1].lines if line.width > 2]
+    assert len(banded) == 1
+
+
+def test_a_maximum_over_layers_is_called_optimistic() -> None:
+    rows = [
+        {"benchmark": "fmri/x", "metric": "rsa", "layer": layer, "value": value, "step": step}
+        for step in (0, 5)
+        for layer, value in (("a", 0.1 + step), ("b", 0.2))
+    ]
+    (panel,) = panels(score_table(rows))
+    assert panel.lines[-1].name == "best layer (optimistic)"
+    chosen = [row | {"layer": "selected", "value": 0.1} for row in rows[::2]]
+    (panel,) = panels(score_table([*rows, *chosen]))
+    assert panel.lines[-1].name == "selected layer"
+    assert panel.lines[-1].values == [0.1, 0.1]
+    (panel,) = panels(score_table(rows[::2]))
+    assert panel.lines[-1].name == "a"
 
 
 def test_labels_keep_their_order_and_never_touch(run: pd.DataFrame) -> None:

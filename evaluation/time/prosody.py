@@ -137,11 +137,14 @@ def sharing_rows(
 
     ``tnc``: tri-modal neighbourhood consistency, our definition: the share of a moment's ten
     nearest moments of the same piece that prosody, brain and layer have in common, mean over
-    moments, pieces and subjects, less chance and over what chance leaves. Surrogates take the
-    response to another sentence, so that what prosody and layer share stays; p is corrected for
-    layers by the maximum.
+    moments, pieces and subjects, less chance and over what chance leaves. Three kinds of surrogates
+    take one of the three from another sentence, so that what the other two share stays. p is the
+    largest of the three, each corrected for layers by the maximum: it is small only where all
+    three belong together. ``null_tnc`` are the surrogates with the highest mean.
     ``mediation_ratio``: ``1 - rho²(P,E|M) / rho²(P,E)`` of the mean correlations over pieces
-    (alignment/mediation.py); a description, without a test.
+    (alignment/mediation.py). ``null_mediation_ratio``: the layer of another sentence, whose ratio
+    is far from 0 too. p is the larger of two: that of this null, and that prosody and brain are
+    unrelated, since then there is nothing to mediate.
     """
     rate = rows.responses.rate
     frames = prosody.frames(rate)
@@ -161,38 +164,65 @@ def sharing_rows(
     k = min(NEIGHBOURS, length - 2 * exclusion)
     ranked = METRICS["rsa_spearman"].signature
     near_p, near_e = (neighbour_graph(p, k, exclusion), _mean_graph(e, k, exclusion))
-    far_p, far_e = ranked(p), torch.stack([ranked(one) for one in e])
-    pe = (far_p * far_e).sum((-2, -1)).mean(0)
-    partner = series.partners(draws)
+    far_p, far_e = ranked(p), torch.stack([ranked(one) for one in e]).mean(0)
+    pairs_pe = far_p.flatten(1) @ far_e.flatten(1).T
+    pe, partner = pairs_pe.diagonal(), series.partners(draws)
     allowed = allowed_pairs(length, exclusion, p.device).sum(-1)
     chance = float((k / allowed.double()).square().mean())
     same = series.same()
     same = same / same.sum(1, keepdim=True)
-    observed, null, level, shares = [], [], [], []
+    place = torch.arange(len(p))
+    p_related = _upper_p(pairs_pe[place, partner].mean(1), pe.mean())
+    observed, null, level, mediated = [], [], [], []
     for j in range(len(layers)):
         m = torch.stack([piece[j][:length] for piece in series.x])
-        both = near_p * neighbour_graph(m, k, exclusion)
-        pairs = both.flatten(1) @ near_e.flatten(1).T / (k * length)
-        pairs = (pairs - chance) / (1 - chance)
-        observed.append(pairs.diagonal())
-        null.append(pairs[torch.arange(len(pairs)), partner].mean(1))
-        level.append((pairs * same).sum(1).mean())
+        near_m = neighbour_graph(m, k, exclusion)
+        own, draw, mean = [], [], []
+        for one, other, moved in ((near_p, near_m, near_e), (near_e, near_m, near_p),
+                                  (near_p, near_e, near_m)):  # fmt: skip
+            pairs = (one * other).flatten(1) @ moved.flatten(1).T / (k * length)
+            pairs = (pairs - chance) / (1 - chance)
+            own.append(pairs.diagonal())
+            draw.append(pairs[place, partner].mean(1))
+            mean.append((pairs * same).sum(1).mean())
+        observed.append(own[0])
+        null.append(torch.stack(draw))
+        level.append(torch.stack(mean))
         far_m = ranked(m)
-        pm, em = (far_p * far_m).sum((-2, -1)), (far_e * far_m).sum((-2, -1)).mean(0)
-        shares.append(torch.stack([pe, pm, em], 1))
-    draw, middle, found = torch.stack(null, 1), torch.stack(level), torch.stack(observed)
-    largest = (draw - middle).amax(1, keepdim=True)
-    corrected = share_of_draws(largest >= found.mean(1) - middle)
+        pm, em = (one.flatten(1) @ far_m.flatten(1).T for one in (far_p, far_e))
+        shares = torch.stack([pe, pm.diagonal(), em.diagonal()], 1)
+        unrelated = mediated_share(
+            pe.mean(), pm[place, partner].mean(1), em[place, partner].mean(1)
+        )
+        mediated.append((shares, unrelated))
+    found, draws_of, middle = torch.stack(observed), torch.stack(null, -1), torch.stack(level, -1)
+    largest = (draws_of - middle[:, None]).amax(-1, keepdim=True)
+    each = [
+        share_of_draws(one >= found.mean(1) - mid) for one, mid in zip(largest, middle, strict=True)
+    ]
+    corrected, highest = torch.stack(each).amax(0), draws_of.mean(1).argmax(0)
     for j, layer in enumerate(layers):
         low, high = bootstrap_ci(found[j], groups=rows.sentence)
         fields = {"ci_low": low, "ci_high": high, "p": float(corrected[j])}
         yield rows.one(TNC, layer, float(found[j].mean()), **fields)
-        yield rows.band(TNC, layer, draw[:, j])
-        yield _mediation_row(rows, layer, shares[j])
+        yield rows.band(TNC, layer, draws_of[highest[j], :, j])
+        shares, unrelated = mediated[j]
+        yield _mediation_row(rows, layer, shares, unrelated, p_related)
+        yield rows.band(MEDIATION, layer, unrelated)
 
 
-def _mediation_row(rows: TimeRows, layer: str, r: Float[Tensor, "pieces 3"]) -> Score:
-    """From correlations of prosody and brain, prosody and layer, brain and layer."""
+def _mediation_row(
+    rows: TimeRows,
+    layer: str,
+    r: Float[Tensor, "pieces 3"],
+    unrelated: Float[Tensor, " draws"],
+    p_related: float,
+) -> Score:
+    """From correlations of prosody and brain, prosody and layer, brain and layer.
+
+    ``unrelated`` are ratios with the layer of another sentence, ``p_related`` is the p-value of
+    prosody and brain.
+    """
     value = mediated_share(*r.mean(0))
     _, sentence = rows.sentence.unique(return_inverse=True)
     sums = torch.zeros(int(sentence.max()) + 1, 4, dtype=r.dtype)
@@ -200,7 +230,12 @@ def _mediation_row(rows: TimeRows, layer: str, r: Float[Tensor, "pieces 3"]) -> 
     drawn = unit_counts(len(sums), 2000, 0) @ sums
     draws = mediated_share(*(drawn[:, :3] / drawn[:, 3:]).T)
     low, high = percentile_interval(draws)
-    return rows.one(MEDIATION, layer, float(value), ci_low=low, ci_high=high)
+    p = max(p_related, _upper_p(unrelated, value))
+    return rows.one(MEDIATION, layer, float(value), ci_low=low, ci_high=high, p=p)
+
+
+def _upper_p(draws: Float[Tensor, " draws"], observed: Tensor) -> float:
+    return float(share_of_draws((draws >= observed)[:, None])[0])
 
 
 def _cut(frames: Tensor, first: int, length: int) -> Tensor:

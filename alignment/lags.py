@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from alignment.inference import positive_r2
-from alignment.series.sums import Sums, centred, ridge_path
+from alignment.series.sums import Sums, ridge_path
 from alignment.series.trf import delay as delay
 from alignment.series.trf import fit_trf as fit_trf
 
@@ -56,9 +56,11 @@ def lag_curve(
     """Held-out r² of ridge regression of ``y[t + lag]`` on ``x[t]``, one lag at a time.
 
     Whole stimuli are held out. Every lag uses the same frames of ``x``, so that lags differ by
-    the delay and by nothing else: ``y`` goes on for at least ``max(lags)`` frames more. Each
-    target's penalty is the one with the smallest squared error over the training folds, each
-    predicted from the others. All fits are made from sums of squares and products per fold.
+    the delay and by nothing else: ``y`` continues for at least ``max(lags)`` frames more. Features
+    and responses are taken less the mean time course of the training stimuli, so that what every
+    stimulus has at that time after its onset explains nothing: features that are a clock score 0.
+    Each target's penalty is the one with the smallest squared error over the training folds, each
+    predicted from the others.
 
     Parameters
     ----------
@@ -83,31 +85,39 @@ def lag_curve(
     return _heldout_r2(inputs, delayed, folds, alphas.double()).view(len(lags), -1)
 
 
-def _heldout_r2(x: Tensor, y: Tensor, folds: Tensor, alphas: Tensor) -> Tensor:
-    names = folds.unique()
-    parts = [(x[folds == f].flatten(0, 1), y[folds == f].flatten(0, 1)) for f in names]
-    sums = [Sums(a, b) for a, b in parts]
-    count = len(sums)
+def _heldout_r2(
+    x: Float[Tensor, "s t k"], y: Float[Tensor, "s t v"], folds: Tensor, alphas: Tensor
+) -> Float[Tensor, " v"]:
+    # What does not differ between stimuli would be rounding errors once its course is taken out.
+    differs = (x - x.mean(0)).square().sum((0, 1)) > 1e-20 * x.square().sum((0, 1))
+    x = x * differs
+    own = [folds == f for f in folds.unique()]
+    count = len(own)
+
+    def less_course(train: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
+        """Some stimuli less the mean time course of the training ones, as rows."""
+        parts = ((z[which] - z[train].mean(0)).flatten(0, 1) for z in (x, y))  # 0 stays 0
+        return next(parts), next(parts)
+
+    def fit(train: Tensor) -> Tensor:
+        a, b = less_course(train, train)
+        return ridge_path(a.T @ a, a.T @ b, alphas)
+
     # What is fitted without folds f and g serves f as inner and g as outer fold, and vice versa.
-    pairs = {
-        (f, g): _fit([sums[k] for k in range(count) if k not in (f, g)], alphas)
-        for f in range(count)
-        for g in range(f + 1, count)
-    }
-    predictions = []
-    for outer, (a, _) in enumerate(parts):
-        rest = [k for k in range(count) if k != outer]
-        errors = [sums[k].error(*pairs[min(k, outer), max(k, outer)]) for k in rest]
-        best = torch.stack(errors).sum(0).argmin(0)
-        weights, offset = _fit([sums[k] for k in rest], alphas)
-        pick = best[None, None].expand(1, weights.shape[1], -1)
-        chosen = weights.gather(0, pick)[0]
-        predictions.append(a @ chosen + offset.gather(0, best[None])[0])
-    return positive_r2(torch.cat(predictions), torch.cat([b for _, b in parts]))
-
-
-def _fit(sums: Sequence[Sums], alphas: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights (alphas, k, v) and offsets (alphas, v) of ridge with intercept on several folds."""
-    x_mean, y_mean, xx, xy = centred(sums)
-    weights = ridge_path(xx, xy, alphas)
-    return weights, y_mean - x_mean @ weights
+    errors: dict[tuple[int, int], Tensor] = {}
+    for f in range(count):
+        for g in range(f + 1, count):
+            train = ~(own[f] | own[g])
+            weights = fit(train)
+            zero = weights.new_zeros(len(alphas), y.shape[2])
+            for outer, inner in ((f, g), (g, f)):
+                errors[outer, inner] = Sums(*less_course(train, own[inner])).error(weights, zero)
+    predicted, truth = [], []
+    for outer in range(count):
+        best = torch.stack([errors[outer, k] for k in range(count) if k != outer]).sum(0).argmin(0)
+        weights = fit(~own[outer])
+        chosen = weights.gather(0, best[None, None].expand(1, weights.shape[1], -1))[0]
+        a, b = less_course(~own[outer], own[outer])
+        predicted.append(a @ chosen)
+        truth.append(b)
+    return positive_r2(torch.cat(predicted), torch.cat(truth))

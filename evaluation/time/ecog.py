@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -17,6 +18,8 @@ from evaluation.rows import SELECTED, Score
 from evaluation.similarities import compare_all, compare_selected, of_stimuli
 from evaluation.summaries import new_row
 from evaluation.time.frames import bin_weights
+
+log = logging.getLogger(__name__)
 
 
 class TimedAlignment:
@@ -122,6 +125,12 @@ class TimedAlignment:
     def _similarity(self, layer: str, found: Mapping[str, Tensor]) -> list[Score]:
         rows = []
         for metric, values in found.items():
+            if not bool(values.isfinite().all()):
+                log.warning(
+                    "%s: no %s of layer %s: its features are the same for all sounds, or constant",
+                    self.name, metric, layer,
+                )  # fmt: skip
+                continue
             rows.append(self._row(metric, layer, values[0]))
             rows += self._windowed(metric, layer, values[1:])
         return rows

@@ -54,7 +54,7 @@ class AgainstSurrogates:
 
     def p(self) -> Float[Tensor, "layers lags"]:
         """One-sided, uncorrected; the observed value counts as one of the draws."""
-        return share_of_draws(self.null_means() >= self.observed.mean((0, 2)))
+        return share_of_draws(_reach(self.null_means(), self.observed.mean((0, 2))))
 
     def p_max(self) -> Float[Tensor, "layers lags"]:
         """Corrected for all lags: the share of draws whose largest lag is as large."""
@@ -62,7 +62,7 @@ class AgainstSurrogates:
         # Lags differ in their null level: what lies above it is what is compared.
         level = self.level.mean((0, 2))
         largest = (draws - level).amax(-1, keepdim=True)
-        return share_of_draws(largest >= self.observed.mean((0, 2)) - level)
+        return share_of_draws(_reach(largest, self.observed.mean((0, 2)) - level))
 
     def at(self, lag: int) -> AgainstSurrogates:
         """At one lag alone."""
@@ -101,11 +101,16 @@ class AgainstSurrogates:
         for own in draws:
             held += own.gather(1, (total - own).argmax(1, keepdim=True))[:, 0]
         observed = self.held_out(self.observed - self.level).mean(1).sum()
-        return float(share_of_draws((held >= observed)[:, None])[0])
+        return float(share_of_draws(_reach(held, observed)[:, None])[0])
 
     def null_means(self) -> Float[Tensor, "draws layers lags"]:
         """Means over pieces and subjects."""
         return self.null.sum(0) / len(self.folds)
+
+
+def _reach(draws: Tensor, observed: Tensor) -> Tensor:
+    """Which draws are as large as what is observed; equal but for rounding is as large."""
+    return draws >= observed - 1e-10
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,17 @@ def test_the_planted_delay_wins(lag: int) -> None:
     assert float(curve[others].max()) < 0.1 < 0.7 < float(curve[lag].min())
 
 
+def test_a_clock_explains_nothing() -> None:
+    """Features that only know the time since onset, and responses with an evoked course."""
+    clock = normal(0, 1, T, K).expand(S, T, K)
+    y = 0.5 * normal(1, S, T + REACH, V) + 3 * normal(2, 1, T + REACH, V)
+    alphas = torch.logspace(-2, 3, 6)
+    assert float(lag_curve(clock + 0.0, y, FOLDS, range(3), alphas).max()) == 0
+    x = normal(3, S, T, K)
+    y[:, 1 : 1 + T] += x @ normal(8, K, V)
+    assert float(lag_curve(x + clock, y, FOLDS, [1], alphas).min()) > 0.5
+
+
 def test_noise_explains_nothing() -> None:
     x = normal(0, S, T, K)
     y = normal(1, S, T + REACH, V)
@@ -47,34 +58,32 @@ def test_fits_are_scikit_learns() -> None:
     x = x / x.std((0, 1)).square().mean().sqrt()
     y = delayed(x, 1, 4.0)
     found = lag_curve(x, y, FOLDS, [1], torch.from_numpy(alphas))[0]
-    rows, truth = x.flatten(0, 1).numpy(), y[:, 1 : 1 + T].flatten(0, 1).numpy()
-    owner = FOLDS.repeat_interleave(T).numpy()
-    pooled = np.empty_like(truth)
+    y = y[:, 1 : 1 + T]
+    pooled, truth = torch.empty_like(y), torch.empty_like(y)
+
+    def tables(train: Tensor, which: Tensor) -> list[np.ndarray]:
+        return [(z[which] - z[train].mean(0)).flatten(0, 1).numpy() for z in (x, y)]
+
+    def fitted(train: Tensor, alpha: float, target: int) -> Ridge:
+        a, b = tables(train, train)
+        return Ridge(alpha, fit_intercept=False).fit(a, b[:, target])
+
     for outer in range(5):
         for target in range(V):
-            inside = owner != outer
-            errors = [
-                sum(
-                    np.sum(
-                        (
-                            Ridge(a)
-                            .fit(
-                                rows[inside & (owner != inner)],
-                                truth[inside & (owner != inner), target],
-                            )
-                            .predict(rows[owner == inner])
-                            - truth[owner == inner, target]
-                        )
-                        ** 2
-                    )
-                    for inner in range(5)
-                    if inner != outer
-                )
-                for a in alphas
-            ]
-            model = Ridge(alphas[int(np.argmin(errors))]).fit(rows[inside], truth[inside, target])
-            pooled[~inside, target] = model.predict(rows[~inside])
-    expected = positive_r2(torch.from_numpy(pooled), torch.from_numpy(truth))
+            errors = []
+            for alpha in alphas:
+                total = 0.0
+                for inner in (f for f in range(5) if f != outer):
+                    train = (outer != FOLDS) & (inner != FOLDS)
+                    a, b = tables(train, inner == FOLDS)
+                    total += np.sum((fitted(train, alpha, target).predict(a) - b[:, target]) ** 2)
+                errors.append(total)
+            own = outer == FOLDS
+            a, b = tables(~own, own)
+            found_here = fitted(~own, alphas[int(np.argmin(errors))], target).predict(a)
+            pooled[own, :, target] = torch.from_numpy(found_here).view(-1, T)
+            truth[own, :, target] = torch.from_numpy(b[:, target]).view(-1, T)
+    expected = positive_r2(pooled.flatten(0, 1), truth.flatten(0, 1))
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
 
 

@@ -14,19 +14,69 @@ from alignment.clusters import cluster_test as cluster_test
 from alignment.nulls import NullTest
 from alignment.rsa import ranks
 
+Interval = tuple[float, float] | tuple[None, None]
+
 
 def mean_interval(
-    values: Float[Tensor, " n"], level: float = 0.95
-) -> tuple[float, float] | tuple[None, None]:
+    values: Float[Tensor, " n"], level: float = 0.95, groups: Int[Tensor, " n"] | None = None
+) -> Interval:
     """Student-t confidence interval of the mean of a few independent values, such as folds.
 
-    ``mean ± t_{n-1} s / sqrt(n)``; (None, None) for fewer than two values.
+    ``mean ± t_{g-1} s``, with g groups (by default every value is one) and
+    ``s² = g / (g - 1) sum_groups (sum_i (x_i - mean))² / n²``, which for groups of one is the
+    variance over n. (None, None) for fewer than two groups.
     """
-    n = len(values)
-    if n < 2:
+    own = torch.arange(len(values)) if groups is None else groups
+    variance, count = _group_variance(values.double(), own.to(values.device))
+    return _student(float(values.double().mean()), variance, count, level)
+
+
+def crossed_interval(
+    values: Float[Tensor, "n subjects"], groups: Int[Tensor, " n"], level: float = 0.95
+) -> Interval:
+    """Interval of a mean over subjects and groups of rows (sentences) that are both random.
+
+    For a claim about other people *and* other sentences. The variance is that of subjects plus
+    that of sentences less that of single values (Cameron, Gelbach & Miller 2011, J Bus Econ Stat
+    29:238, two-way clusters), not below the larger of the first two; Student's t with the smaller
+    number of units.
+
+    Parameters
+    ----------
+    values : tensor of shape (n, subjects)
+    groups : tensor of shape (n,)
+        Sentence of each row.
+    """
+    n, people = values.shape
+    flat = values.double().flatten()
+    _, sentence = groups.to(values.device).unique(return_inverse=True)
+    subject = torch.arange(people, device=values.device).expand(n, -1).flatten()
+    both = sentence[:, None] * people + torch.arange(people, device=values.device)
+    found = [
+        _group_variance(flat, g)
+        for g in (subject, sentence[:, None].expand(-1, people).flatten(), both.flatten())
+    ]
+    (a, subjects), (b, sentences), (c, _) = found
+    if min(subjects, sentences) < 2:
         return None, None
-    half = float(student.ppf((1 + level) / 2, n - 1)) * float(values.std()) / math.sqrt(n)
-    mean = float(values.mean())
+    variance = max(a + b - c, a, b)
+    return _student(float(flat.mean()), variance, min(subjects, sentences), level)
+
+
+def _group_variance(values: Tensor, groups: Tensor) -> tuple[float, int]:
+    """Variance of the mean over independent groups, and their number."""
+    _, place = groups.unique(return_inverse=True)
+    count = int(place.max()) + 1 if len(place) else 0
+    if count < 2:
+        return math.nan, count
+    sums = values.new_zeros(count).index_add_(0, place, values - values.mean())
+    return float(sums.square().sum()) * count / (count - 1) / len(values) ** 2, count
+
+
+def _student(mean: float, variance: float, count: int, level: float) -> Interval:
+    if count < 2:
+        return None, None
+    half = float(student.ppf((1 + level) / 2, count - 1)) * math.sqrt(variance)
     return mean - half, mean + half
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from scipy.stats import wilcoxon
 from torch import Tensor
 
-from alignment.inference import bootstrap_ci
+from alignment.inference import Interval, mean_interval
 from alignment.selection import group_medians
 from datamodules.stimuli import Provenance, ResponseSet, StimulusSet
 from evaluation.quantities import Quantity
@@ -71,9 +71,9 @@ def voxel_rows(
 ) -> Iterator[Score]:
     """Rows of every layer and, with ``choose``, of the chosen one.
 
-    With participants: the median over the voxels of each, and their mean with a bootstrap
-    interval, for all voxels and for every region (``target``). Without: a row a target, or one
-    row with the median over all targets where they are many.
+    With participants: the median over the voxels of each, and their mean with an
+    interval over them, for all voxels and for every region (``target``). Without: a row a target,
+    or one row with the median over all targets where they are many.
 
     Parameters
     ----------
@@ -122,11 +122,15 @@ def participant_rows(
     values: Tensor,
     target: str = "",
     p: float | None = None,
+    interval: Interval | None = None,
 ) -> Iterator[Score]:
-    """A row for every participant, and their mean with a bootstrap interval over them."""
+    """A row for every participant, and their mean with an interval.
+
+    By default it is Student's t over participants: other people with the same sounds.
+    """
     for subject, value in zip(names, values.tolist(), strict=True):
         yield new_row(benchmark, responses, metric, layer, value, subject=subject, target=target)
-    low, high = bootstrap_ci(values)
+    low, high = mean_interval(values) if interval is None else interval
     found = {"target": target, "ci_low": low, "ci_high": high, "p": p}
     yield new_row(benchmark, responses, metric, layer, float(values.mean()), **found)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from alignment.inference import bootstrap_ci
+from alignment.inference import mean_interval
 from alignment.nulls import NullTest, shuffled_pairs, shuffles
 from alignment.regression.splits import random_halves
 from alignment.rsa import compare, rdm, zscore
@@ -37,9 +37,9 @@ class Similarity:
     the training half of each split.
 
     Each participant's voxels make one matrix; rows without a participant hold the mean over
-    participants and a bootstrap interval. The ceiling is that of one participant by the mean of
-    the others, in Spearman like the scores. ``metric=ceiling_pearson`` has the published ceiling
-    of the halves, which is Pearson's and must not divide a Spearman score.
+    participants and an interval by Student's t over them. The ceiling is that of one participant
+    by the mean of the others, in Spearman like the scores. ``metric=ceiling_pearson`` has the
+    published ceiling of the halves, which is Pearson's and must not divide a Spearman score.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class Similarity:
             return [row(values[0], ceiling=tops[0])]
         triples = zip(self.groups, values, tops, strict=True)
         rows = [row(value, subject=name, ceiling=top) for name, value, top in triples]
-        low, high = bootstrap_ci(values)
+        low, high = mean_interval(values)
         top = None if ceiling is None else float(ceiling.mean())
         return [*rows, row(values.mean(), ceiling=top, ci_low=low, ci_high=high)]
 

@@ -54,8 +54,8 @@ class FrameAlignment:
     of equal length and takes the response to another sentence; ``circular`` shifts a whole
     sentence's response in a circle, which finds too much where series have trends.
     ``metric=null_…``: mean of the surrogates, interval the range of 95 % of them; it is
-    not 0, since neighbouring frames are alike in both series. Intervals: bootstrap over subjects,
-    or over sentences where there is one subject.
+    not 0, since neighbouring frames are alike in both series. Intervals: for other people and
+    other sentences (crossed), or for other sentences where there is one subject.
 
     Parameters
     ----------

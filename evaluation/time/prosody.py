@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.inference import bootstrap_ci, percentile_interval, unit_counts
+from alignment.inference import mean_interval, percentile_interval, unit_counts
 from alignment.mediation import mediated_share
 from alignment.neighbours import allowed_pairs, neighbour_graph
 from alignment.nulls import share_of_draws, sign_flips
@@ -116,7 +116,7 @@ def contrast_rows(
             ("neutral", neutral),
             ("difference", difference),
         ):
-            low, high = bootstrap_ci(values)
+            low, high = mean_interval(values)
             p = float(sign_flips(values).p) if target == "difference" else None
             fields = {"target": target, "ci_low": low, "ci_high": high, "p": p}
             yield rows.one(
@@ -202,7 +202,7 @@ def sharing_rows(
     ]
     corrected, highest = torch.stack(each).amax(0), draws_of.mean(1).argmax(0)
     for j, layer in enumerate(layers):
-        low, high = bootstrap_ci(found[j], groups=rows.sentence)
+        low, high = mean_interval(found[j], groups=rows.sentence)
         fields = {"ci_low": low, "ci_high": high, "p": float(corrected[j])}
         yield rows.one(TNC, layer, float(found[j].mean()), **fields)
         yield rows.band(TNC, layer, draws_of[highest[j], :, j])

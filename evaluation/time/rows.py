@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from alignment.inference import bootstrap_ci, percentile_interval
+from alignment.inference import crossed_interval, mean_interval, percentile_interval
 from datamodules.sentences import SentenceResponses
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score
@@ -23,7 +23,7 @@ People = Callable[[int], AgainstSurrogates]
 class TimeRows:
     """Writes the rows of one benchmark.
 
-    Intervals are bootstrapped over subjects, or over sentences where there is one subject.
+    Intervals are for other people and other sentences; of one subject, for other sentences.
 
     Parameters
     ----------
@@ -45,16 +45,20 @@ class TimeRows:
         p: float | None = None,
         target: str = "",
     ) -> Iterator[Score]:
-        """A row a subject and their mean, or the mean alone."""
+        """A row a subject and their mean, or the mean alone.
+
+        The interval is for other people and other sentences; of one subject, for other sentences.
+        """
         people = self.responses.subjects
         if len(people) > 1:
             means = values.mean(0)
+            interval = crossed_interval(values, self.sentence)
             rows = participant_rows(
-                self.name, self.responses, metric, layer, people, means, target, p
+                self.name, self.responses, metric, layer, people, means, target, p, interval
             )
             yield from self._counted(rows)
             return
-        low, high = bootstrap_ci(values[:, 0], groups=self.sentence)
+        low, high = mean_interval(values[:, 0], groups=self.sentence)
         fields = {"target": target, "ci_low": low, "ci_high": high, "p": p}
         yield self.one(metric, layer, float(values.mean()), **fields)
 

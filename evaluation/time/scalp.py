@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from alignment.clusters import cluster_test
-from alignment.inference import bootstrap_ci
+from alignment.inference import crossed_interval, mean_interval
 from alignment.series.metrics import Metric, product
 from datamodules.sentences import SentenceResponses
 from evaluation.quantities import Quantity
@@ -54,9 +54,9 @@ def map_rows(
         for c, channel in enumerate(rows.responses.channels):
             mean = table[:, :, c]
             low, high = (
-                bootstrap_ci(mean.mean(0))
+                crossed_interval(mean, rows.sentence)
                 if people > 1
-                else bootstrap_ci(mean[:, 0], groups=rows.sentence)
+                else mean_interval(mean[:, 0], groups=rows.sentence)
             )
             fields = {"target": channel, "p": float(probability[c])}
             yield rows.one(what, SELECTED, float(mean.mean()), ci_low=low, ci_high=high, **fields)

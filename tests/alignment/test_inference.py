@@ -9,10 +9,12 @@ from scipy import stats
 
 from alignment.inference import (
     bootstrap_ci,
+    crossed_interval,
     mean_interval,
     percentile_interval,
     positive_r2,
 )
+from bench.intervals import coverage
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -108,3 +110,40 @@ def test_values_of_a_unit_are_drawn_together() -> None:
 @pytest.mark.parametrize("n", [0, 1])
 def test_fewer_than_two_units_cannot_be_drawn_from(n: int) -> None:
     assert bootstrap_ci(noise(n)) == (None, None)
+
+
+def test_the_interval_of_groups_is_that_of_their_means_where_they_are_equally_large() -> None:
+    values, groups = noise(24), torch.arange(24) % 6
+    means = torch.stack([values[groups == g].mean() for g in range(6)])
+    assert mean_interval(values, groups=groups) == pytest.approx(mean_interval(means))
+    plain = stats.t.interval(0.95, 23, values.mean().item(), stats.sem(values.numpy()))
+    assert mean_interval(values) == pytest.approx(plain)
+    assert mean_interval(values, groups=torch.zeros(24).long()) == (None, None)
+
+
+def test_crossed_units_are_those_of_the_analysis_of_variance() -> None:
+    """Equally many of each: variances of people, of sentences and of single values."""
+    values = noise(12, 5) + 2 * noise(12, 1, seed=1) + noise(1, 5, seed=2)
+    low, high = crossed_interval(values, torch.arange(12))
+    assert low is not None
+    assert high is not None
+    people = values.mean(0).var() / 5
+    sentences = values.mean(1).var() / 12
+    single = values.var() / 60
+    variance = max(people + sentences - single, people, sentences)
+    half = stats.t.ppf(0.975, 4) * float(variance) ** 0.5
+    assert (high - low) / 2 == pytest.approx(half)
+    assert (high + low) / 2 == pytest.approx(float(values.mean()))
+    twice = values.repeat_interleave(2, 0)
+    same = crossed_interval(twice, torch.arange(12).repeat_interleave(2))
+    assert (same[0], same[1]) == pytest.approx((low, high), rel=0.02)
+    assert crossed_interval(values[:, :1], torch.arange(12)) == (None, None)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("people", [3, 10])
+@pytest.mark.parametrize("case", [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
+def test_intervals_for_people_and_sentences_hold_the_truth(
+    people: int, case: tuple[float, float]
+) -> None:
+    assert coverage(people, case, 400)[2] > 0.92

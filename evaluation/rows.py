@@ -170,12 +170,12 @@ def replace_rows(path: Path, rows: Iterable[DataclassInstance]) -> None:
 
 
 def read_scores(path: Path) -> list[Score]:
-    """Rows of a ``scores.jsonl`` of any version; a incomplete last line is left out."""
+    """Rows of a ``scores.jsonl`` of any version; an incomplete last line is left out."""
     return [as_score(row) for _, rows in read_score_rows(path) for row in rows]
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Rows of any jsonl file of ours as mappings; a incomplete last line is left out."""
+    """Rows of any jsonl file of ours as mappings; an incomplete last line is left out."""
     return [row for _, rows in read_chunks(path, log.debug) for row in rows]
 
 
@@ -184,13 +184,13 @@ def read_score_rows(
 ) -> Iterator[tuple[int, list[Mapping[str, Any]]]]:
     """Rows of a ``scores.jsonl`` of any version, as :func:`read_chunks` gives them.
 
-    Rows of older versions are told what they mean by :func:`with_meaning`; one note says so.
+    Rows of older versions get their meaning from :func:`with_meaning`; one note says so.
     """
-    told = False
+    noted = False
     for first, rows in read_chunks(path, note):
         old = sum(row.get("version") != VERSION for row in rows)
-        if old and not told:
-            told = True
+        if old and not noted:
+            noted = True
             note(
                 f"{path}: rows of an older version (1, this is {VERSION}): what they mean is read "
                 "from the names of their metrics"
@@ -206,7 +206,7 @@ def read_chunks(
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Rows of a jsonl file, many at once, and the number of their first line.
 
-    A incomplete last line (a killed run) is left out, and ``note`` is told.
+    An incomplete last line (a killed run) is left out, and ``note`` is told.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def _read_one_by_one(
         except ValueError as error:
             if number < last:
                 raise ValueError(
-                    f"{path} line {number} is not JSON ({error}): a run that was killed tears its "
-                    "last line only; mend or remove this one"
+                    f"{path} line {number} is not JSON ({error}): a killed run leaves only its "
+                    "last line incomplete; fix or remove this one"
                 ) from error
             note(f"{path}: the last line is incomplete (a killed run?) and left out")

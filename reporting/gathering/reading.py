@@ -107,7 +107,21 @@ def read_runs(
         )
     columns = ["run", "encoder", "benchmark", "error", "step"]
     failed = pd.DataFrame(failures, columns=columns).astype({"step": "Int64"})
-    return Found(_together(parts), failed.drop_duplicates(ignore_index=True), folders, notes)
+    kept = failed.drop_duplicates(ignore_index=True)
+    return Found(_together(parts), kept, folders, fold_notes(notes, [*map(str, files)]))
+
+
+def fold_notes(notes: Sequence[str], files: Sequence[str]) -> list[str]:
+    """Notes, those that say the same of several files as one that names the first of them."""
+    said: dict[str, list[str]] = {}
+    for note in notes:
+        file = next((name for name in files if note.startswith(f"{name}: ")), "")
+        said.setdefault(note.removeprefix(f"{file}: ") if file else note, []).append(file)
+    found = []
+    for text, names in said.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        found.append(f"{names[0]}{more}: {text}" if names[0] else text)
+    return found
 
 
 def _run(file: Path) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from reporting.gathering.gather import gather
 from reporting.gathering.gathered import Gathered
-from reporting.gathering.reading import read_scores, score_files
+from reporting.gathering.reading import fold_notes, read_scores, score_files
 from reporting.tables import headlines, score_table
 from tests.reporting.comparison.made import SETTINGS, configured, row, training, write
 
@@ -254,3 +254,12 @@ def test_a_run_that_stopped_early_is_named(tmp_path: Path) -> None:
     assert noted(gather([str(tmp_path)]), "up to step").startswith(
         "mine was evaluated up to step 10 of 50"
     )
+
+
+def test_notes_that_several_files_share_are_one() -> None:
+    notes = ["a/s.jsonl: old", "b/s.jsonl: old", "b/s.jsonl: torn", "c names no scores.jsonl"]
+    assert fold_notes(notes, ["a/s.jsonl", "b/s.jsonl"]) == [
+        "a/s.jsonl and 1 more: old",
+        "b/s.jsonl: torn",
+        "c names no scores.jsonl",
+    ]

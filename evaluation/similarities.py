@@ -13,6 +13,7 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
+from alignment.neighbours import mutual_knn
 from alignment.rsa import compare, rdm, zscore
 from alignment.rsa_blocks import heldout_rdms
 from alignment.series.metrics import METRICS, Metric, Similarity, of_function, similarity
@@ -46,6 +47,7 @@ def _by_signatures(name: str, x: Tensor, y: Tensor) -> Tensor:
 OF_STIMULI: dict[str, Similarity] = {
     "rsa": rsa,
     **{name: partial(_by_signatures, name) for name in METRICS if name not in IN_TIME},
+    "mutual_knn": partial(mutual_knn, corrected=True),
 }
 """Of features (n, p) with one or more sets of responses (…, n, q) to the same n stimuli."""
 

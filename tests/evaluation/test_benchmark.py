@@ -51,7 +51,7 @@ def test_a_torn_line_in_the_middle_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
     append_rows(path, [ROW, ROW])
     path.write_text("{half\n" + path.read_text())
-    with pytest.raises(ValueError, match=r"scores\.jsonl line 1 is not JSON .* mend or remove"):
+    with pytest.raises(ValueError, match=r"scores\.jsonl line 1 is not JSON .* fix or remove"):
         read_scores(path)
 
 

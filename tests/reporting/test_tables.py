@@ -47,7 +47,7 @@ def test_a_torn_last_line_is_left_out_and_a_torn_earlier_line_is_an_error(tmp_pa
     path.write_text(good + "\n" + good[:20])
     assert len(score_table(str(path))) == 1
     path.write_text(good[:20] + "\n" + good)
-    with pytest.raises(ValueError, match=r"line 1 is not JSON .* mend or remove"):
+    with pytest.raises(ValueError, match=r"line 1 is not JSON .* fix or remove"):
         score_table(path)
 
 

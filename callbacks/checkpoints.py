@@ -107,7 +107,7 @@ class ScheduledCheckpoint(Checkpoint):
         names = {"last": name_of(trainer.global_step)}
         kept = list(files)  # the last one is the most wanted
         if self.monitor is not None:
-            kept = _from_worst_to_best(self.monitor, _evaluation(trainer).headlines, kept)
+            kept = _from_worst_to_best(self.monitor, _find_evaluation(trainer).headlines, kept)
             if kept:
                 self._point("best", files[kept[-1]])
                 names["best"] = files[kept[-1]].name
@@ -120,7 +120,7 @@ class ScheduledCheckpoint(Checkpoint):
         """Refuse a monitor that no evaluation has given, unless its benchmark has just failed."""
         if self.monitor is None:
             return
-        evaluation = _evaluation(trainer)
+        evaluation = _find_evaluation(trainer)
         given = {key for keys in evaluation.headlines.values() for key in keys}
         if self.monitor in given or not evaluation.visited:
             return
@@ -147,7 +147,7 @@ class ScheduledCheckpoint(Checkpoint):
         return f"the last good checkpoint is {last}" if last.exists() else "there is none before it"
 
 
-def _evaluation(trainer: pl.Trainer) -> EvaluationCallback:
+def _find_evaluation(trainer: pl.Trainer) -> EvaluationCallback:
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, EvaluationCallback) and callback.benchmarks:
             return callback

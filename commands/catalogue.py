@@ -132,7 +132,7 @@ def benchmark_entries(cfg: DictConfig) -> Iterator[BenchmarkEntry]:
         for name, config in group.items():
             whole, asks = f"{kind}/{name}", _first_comment(f"benchmark/{kind}/{name}")
             facts = data_facts(whole, config)
-            missing = "" if facts is None else missing_data(config, facts, cfg.paths.data)
+            missing = "" if facts is None else missing_data(whole, config, facts, cfg.paths.data)
             if facts is None or (facts.own and not missing):
                 yield from _built_entries(cfg, kind, name, asks)
             else:

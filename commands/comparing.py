@@ -98,9 +98,9 @@ def facts_of_encoders() -> dict[str, dict[str, Any]]:
 
     Also of those that cannot run here, whose features may be scored under their name.
     """
-    facts = {name: _name_compared(row) for name, row in not_runnable().items()}
+    facts = {name: _pick_facts(row) for name, row in not_runnable().items()}
     for choice, said in encoder_configs():
-        known = _name_compared(facts_of(choice, said))
+        known = _pick_facts(facts_of(choice, said))
         if known:
             facts[choice] = known
             if not OmegaConf.is_missing(said, "name") and said.get("name"):
@@ -108,7 +108,7 @@ def facts_of_encoders() -> dict[str, dict[str, Any]]:
     return facts
 
 
-def _name_compared(known: dict[str, Any]) -> dict[str, Any]:
+def _pick_facts(known: dict[str, Any]) -> dict[str, Any]:
     return {key: known[key] for key in FACTS if key in known}
 
 

@@ -79,11 +79,13 @@ def _text(said: Mapping[Any, Any], key: str) -> str:
     return str(said.get(key) or "")
 
 
-def missing_data(config: DictConfig, facts: DataFacts, data: str) -> str:
+def missing_data(name: str, config: DictConfig, facts: DataFacts, data: str) -> str:
     """The first file that a benchmark needs and that is not there, in a line; empty if none.
 
     Parameters
     ----------
+    name : str
+        Such as ``fmri/nh2015_components``.
     config : DictConfig
         Of the benchmark, which says where its files lie.
     facts : DataFacts
@@ -94,14 +96,16 @@ def missing_data(config: DictConfig, facts: DataFacts, data: str) -> str:
         setting, _, below = need.partition("/")
         root = OmegaConf.select(config, setting)
         if root is None:
-            return f"{(name := _given_by(config, setting))} is not set: give {name}=…"
+            given = _given_by(config, setting)
+            return f"{given} is not set: give {given}=…"
         path = Path(root) / below
         if next(iglob(str(path)), None) is None:
             folder = Path(root) if below else Path(root).parent
             inside = folder.is_relative_to(data) and str(folder.relative_to(data))
             get = "" if facts.own else f"get it from {facts.source} and "
-            mend = f"ENTRAIN_DATA to the folder that holds {inside}" if inside else setting
-            return f"no {path.name} at {path}: {get}set {mend}"
+            own = f"benchmark.{name.replace('/', '.')}.{setting}"
+            where = f"ENTRAIN_DATA to the folder that holds {inside}" if inside else own
+            return f"no {path.name} at {path}: {get}set {where}"
     return ""
 
 

@@ -49,7 +49,7 @@ def run_probe(cfg: DictConfig) -> JobResult:
     cache = FeatureCache(cfg.cache) if cfg.cache else None
     try:
         device = device_of(cfg.device)
-        encoder = _encoder_moved(build_encoder(cfg.encoder, cfg.name), device)
+        encoder = _move_encoder(build_encoder(cfg.encoder, cfg.name), device)
     except Exception as error:
         result.failures.append(Failure("", explain(error), cfg.name))
     else:
@@ -65,7 +65,7 @@ def run_probe(cfg: DictConfig) -> JobResult:
         try:
             if "reference" in cfg and rest:
                 wanted += contrasts(
-                    rest, _encoder_moved(build_encoder(cfg.reference), device), device, cache
+                    rest, _move_encoder(build_encoder(cfg.reference), device), device, cache
                 )
         except Exception as error:
             result.failures.append(Failure("", explain(error), "reference"))
@@ -113,7 +113,7 @@ def run_check(cfg: DictConfig) -> JobResult:
     folder = Path(cfg.output_dir)
     folder.mkdir(parents=True, exist_ok=True)
     device = device_of(cfg.device)
-    encoder = _encoder_moved(build_encoder(cfg.encoder, cfg.name), device)
+    encoder = _move_encoder(build_encoder(cfg.encoder, cfg.name), device)
     findings = self_check(encoder, device)
     replace_rows(folder / "selfcheck.jsonl", findings)
     bad = print_findings(encoder.name, findings)
@@ -147,7 +147,7 @@ def _log(cfg: DictConfig, result: Evaluation) -> None:
         wandb.finish()
 
 
-def _encoder_moved(encoder: Any, device: torch.device) -> Any:
+def _move_encoder(encoder: Any, device: torch.device) -> Any:
     return encoder.to(device) if isinstance(encoder, torch.nn.Module) else encoder
 
 

@@ -17,7 +17,7 @@ from alignment.neighbours import mutual_knn
 from alignment.rsa import compare, rdm, zscore
 from alignment.rsa_blocks import heldout_rdms
 from alignment.series.metrics import METRICS, Metric, Similarity, of_function, similarity
-from evaluation.metrics import check_known
+from evaluation.metrics import check_known, facts
 
 IN_TIME = {"rsa_spearman", "rsa_partial", "mutual_knn"}
 """They leave out or control for moments that are near in time, which stimuli are not."""
@@ -182,7 +182,7 @@ def compare_selected(
             models, brains = torch.stack([rdm(zscore(x)) for x in layers]), rdm(zscore(responses))
             found[name] = compare(heldout_rdms(models, brains, folds), brains)
             continue
-        values = []
+        sign, values = -1 if facts(name).lower_is_better else 1, []
         for fold in names:
             own = folds == fold
             outside = torch.stack(
@@ -191,7 +191,7 @@ def compare_selected(
             inside = torch.stack(
                 [compare_all({name: function}, x[own], responses[:, own])[name] for x in layers]
             )
-            best = outside.nan_to_num(-torch.inf).argmax(0, keepdim=True)
+            best = (sign * outside).nan_to_num(-torch.inf).argmax(0, keepdim=True)
             values.append(inside.gather(0, best)[0])
         value = torch.stack(values).mean(0)
         if bool(value.isfinite().all()):

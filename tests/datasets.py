@@ -35,7 +35,7 @@ def benchmark_or_skip(name: str) -> Any:
     kind, _, short = name.partition("/")
     said = cfg.benchmark[kind][short]
     facts = data_facts(name, said)
-    if facts is not None and (missing := missing_data(said, facts, cfg.paths.data)):
+    if facts is not None and (missing := missing_data(name, said, facts, cfg.paths.data)):
         pytest.skip(missing)
     try:
         return build(said)

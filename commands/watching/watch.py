@@ -146,18 +146,18 @@ def requested_benchmarks(cfg: DictConfig, config: Mapping[str, Any]) -> DictConf
     """Benchmarks and their settings: the run's own, where the command line names none."""
     names = ("benchmark", "optional", "full", "probes")
     own = {name: config.get(name) for name in names}
-    if overridden("benchmark", "suite"):
+    if is_overridden("benchmark", "suite"):
         named = to_plain(cfg)
         own = {name: named[name] for name in names}
     else:
-        own |= {name: cfg[name] for name in ("full", "probes") if overridden(name)}
+        own |= {name: cfg[name] for name in ("full", "probes") if is_overridden(name)}
         check_targets(own["benchmark"])
     return OmegaConf.create(own)
 
 
 def run_loggers(cfg: DictConfig, config: Mapping[str, Any], run: Path) -> DictConfig:
     """Loggers and their settings: the run's own, writing into its folder."""
-    if overridden("logger"):
+    if is_overridden("logger"):
         OmegaConf.update(cfg, "name", config["name"])
         OmegaConf.update(cfg, "paths.run", str(run))
         return cfg
@@ -167,7 +167,7 @@ def run_loggers(cfg: DictConfig, config: Mapping[str, Any], run: Path) -> DictCo
     )
 
 
-def overridden(*groups: str) -> bool:
+def is_overridden(*groups: str) -> bool:
     """Whether the command line names one of these."""
     own = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     return any(override.lstrip("+~").split("=")[0].split(".")[0] in groups for override in own)

@@ -22,7 +22,15 @@ from evaluation.time.pieces import Cutter, Series, Span, TooShort
 from evaluation.time.prosody import Prosody, contrast_rows, sharing_rows
 from evaluation.time.rows import People, TimeRows, with_p
 from evaluation.time.scalp import map_rows
-from evaluation.time.settings import ALL, BOTH, DEBIASED, Analyses, Pieces, Surrogates, read
+from evaluation.time.settings import (
+    ALL,
+    BOTH,
+    DEBIASED,
+    Analyses,
+    Pieces,
+    Surrogates,
+    read_settings,
+)
 from evaluation.time.statistics import AgainstSurrogates, Memory
 from evaluation.time.surrogates import circular_surrogates, mismatch_surrogates
 from evaluation.time.words import AFTER, BASELINE, word_rows
@@ -93,8 +101,8 @@ class FrameAlignment:
         chosen = Analyses.read(name, metrics)
         self.known = of_series(name, chosen.every())
         self.analyses = chosen.shortened()
-        self.tests = read(Surrogates, name, "surrogates", surrogates)
-        lengths = read(Pieces, name, "pieces", pieces)
+        self.tests = read_settings(Surrogates, name, "surrogates", surrogates)
+        lengths = read_settings(Pieces, name, "pieces", pieces)
         chosen.check(name, responses, self.tests)
         self.name, self.responses, self.stimuli = name, responses, responses.stimuli
         rate = responses.rate
@@ -122,17 +130,17 @@ class FrameAlignment:
         scalp where electrodes have places, and by words where these are known.
         """
         other = copy(self)
-        of_mine = tuple(name for name in self.analyses.plain if name not in ALL)
-        other.analyses = Analyses((*ALL, *of_mine), lag=BOTH)
+        whole = Analyses(ALL, lag=BOTH)
         if not self.tests.circular:
             known = self.responses.words is not None and self.responses.start <= BASELINE[0]
-            other.analyses = replace(
-                other.analyses,
+            whole = replace(
+                whole,
                 window=BOTH,
                 prosody=DEBIASED,
                 map=() if self.responses.positions is None else BOTH,
                 word=BOTH if known else (),
             )
+        other.analyses = whole.joined(self.analyses)
         return other
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:

@@ -18,7 +18,7 @@ BOTH = ("rsa_spearman", "cka_debiased")
 DEBIASED = ("cka_debiased", "dcor_debiased")
 
 
-def read(
+def read_settings(
     kind: type[Settings], benchmark: str, name: str, given: Mapping[str, Any] | None
 ) -> Settings:
     """Settings from what a config says under ``name``.
@@ -37,6 +37,12 @@ def read(
             f"{benchmark}: {name} has no {unknown[0]}: expected any of {', '.join(known)}"
         )
     return kind(**(given or {}))
+
+
+def _names(given: Sequence[str] | str) -> tuple[str, ...]:
+    if isinstance(given, str):
+        return ALL if given == "all" else (given,)
+    return tuple(given)
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,8 @@ class Analyses:
         ``all`` stands for every metric.
         """
         named = given if isinstance(given, Mapping) else {"plain": given, "lag": BOTH}
-        lists = {key: ALL if names == "all" else tuple(names) for key, names in named.items()}
-        return read(cls, benchmark, "metrics", lists)
+        lists = {key: _names(names) for key, names in named.items()}
+        return read_settings(cls, benchmark, "metrics", lists)
 
     def every(self) -> list[str]:
         """Metrics of all analyses, each once."""
@@ -78,6 +84,17 @@ class Analyses:
         """Functions of one's own by the names of their rows."""
         return Analyses(
             **{field.name: tuple(map(short, getattr(self, field.name))) for field in fields(self)}
+        )
+
+    def joined(self, other: Analyses) -> Analyses:
+        """These and the metrics of another, each once."""
+        return Analyses(
+            **{
+                field.name: tuple(
+                    dict.fromkeys([*getattr(self, field.name), *getattr(other, field.name)])
+                )
+                for field in fields(self)
+            }
         )
 
     def delayed(self) -> set[str]:

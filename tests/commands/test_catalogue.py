@@ -74,7 +74,7 @@ def test_the_list_looks_where_a_setting_says(tmp_path: Path) -> None:
     chosen = [f"benchmark=[{benchmark}]", f"benchmark.{setting}='{tmp_path}/mine'"]
     (entry,) = benchmark_entries(config(tmp_path, *chosen, script="probe"))
     assert f"no stim*.wav at {tmp_path}/mine/wav/stim*.wav" in entry.missing
-    assert entry.missing.endswith("set responses.root")
+    assert entry.missing.endswith("set benchmark.fmri.nh2015_components.responses.root")
 
 
 def test_own_data_are_read_for_the_list(tmp_path: Path) -> None:

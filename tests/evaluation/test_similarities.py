@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -18,8 +19,18 @@ from datamodules.simulated.brain import simulated_brain
 from datamodules.stimuli import TimedResponseSet
 from evaluation.features import Features
 from evaluation.fmri.response_alignment import ResponseAlignment
+from evaluation.metrics import METRICS as FACTS
+from evaluation.metrics import MetricFacts
 from evaluation.rows import Score
-from evaluation.similarities import OF_STIMULI, load_function, of_series, of_stimuli, rsa
+from evaluation.similarities import (
+    OF_STIMULI,
+    compare_all,
+    compare_selected,
+    load_function,
+    of_series,
+    of_stimuli,
+    rsa,
+)
 from evaluation.time.ecog import TimedAlignment
 from tests.evaluation.people import benchmark, codes, layers_of, people
 
@@ -141,3 +152,64 @@ def test_metrics_of_responses_over_time() -> None:
     same = {(r.window, r.value) for r in rows if r.metric == "cka_debiased"}
     for row in (row for row in rows if row.metric == "overlap"):
         assert any(w == row.window and v == pytest.approx(row.value, abs=1e-9) for w, v in same)
+
+
+def planted(seed: int = 0) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Three layers, of which the second holds the responses; five folds of twelve stimuli."""
+    generator = torch.Generator().manual_seed(seed)
+    layers = [torch.randn(60, 6, generator=generator, dtype=torch.float64) for _ in range(3)]
+    mixing, noise = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64)
+        for shape in ((6, 4), (1, 60, 4))
+    )
+    return layers, layers[1] @ mixing + 0.3 * noise, torch.arange(60) % 5
+
+
+def test_the_planted_layer_is_selected_and_scored_on_other_stimuli() -> None:
+    layers, responses, folds = planted()
+    chosen = of_stimuli("fmri/x", ["rsa", "cka_debiased", "alignment.mine.overlap"])
+    found = compare_selected(chosen, layers, responses, folds)
+    whole = compare_all(chosen, layers[1], responses)
+    assert found["rsa"].item() == pytest.approx(whole["rsa"].item(), abs=1e-12)
+    inside = [
+        compare_all(chosen, layers[1][folds == f], responses[:, folds == f])["overlap"].item()
+        for f in range(5)
+    ]
+    assert found["overlap"].item() == pytest.approx(sum(inside) / 5, abs=1e-12)
+    assert found["cka_debiased"].item() == pytest.approx(sum(inside) / 5, abs=1e-9)
+
+
+def test_of_a_distance_the_smallest_is_selected(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = MetricFacts("a distance", "geometry", lower_is_better=True)
+    monkeypatch.setitem(FACTS, "angular_distance", known)
+    layers, responses, folds = planted()
+    chosen = of_stimuli("fmri/x", ["alignment.procrustes.angular_distance"])
+    (value,) = compare_selected(chosen, layers, responses, folds).values()
+    others = [compare_selected(chosen, [one, one], responses, folds) for one in layers]
+    assert value.item() == min(one["angular_distance"].item() for one in others)
+
+
+def test_one_layer_or_two_folds_select_nothing() -> None:
+    layers, responses, folds = planted()
+    chosen = of_stimuli("fmri/x", ["rsa"])
+    assert compare_selected(chosen, layers[:1], responses, folds) == {}
+    assert compare_selected(chosen, layers, responses, folds % 2) == {}
+
+
+@pytest.mark.long
+def test_the_maximum_of_unrelated_layers_is_above_zero_and_the_choice_is_not() -> None:
+    chosen, highest, selected = of_stimuli("fmri/x", ["rsa", "cka_debiased"]), {}, {}
+    for seed in range(30):
+        generator = torch.Generator().manual_seed(seed)
+        layers = [torch.randn(60, 6, generator=generator, dtype=torch.float64) for _ in range(12)]
+        responses = torch.randn(1, 60, 4, generator=generator, dtype=torch.float64)
+        folds = torch.arange(60) % 5
+        for name, value in compare_selected(chosen, layers, responses, folds).items():
+            selected.setdefault(name, []).append(value.item())
+        for name in chosen:
+            every = [compare_all(chosen, one, responses)[name].item() for one in layers]
+            highest.setdefault(name, []).append(max(every))
+    for name in chosen:
+        error = np.std(selected[name]) / 30**0.5
+        assert abs(np.mean(selected[name])) < 3 * error
+        assert np.mean(highest[name]) > 3 * np.std(highest[name]) / 30**0.5

@@ -182,7 +182,7 @@ ORIGIN = {
 def chosen(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
     """Pretend that the command line says this."""
     names = {override.split("=")[0] for override in overrides}
-    target = "commands.watching.watch.overridden"
+    target = "commands.watching.watch.is_overridden"
     monkeypatch.setattr(target, lambda *groups: bool(names & set(groups)))
 
 
@@ -198,13 +198,15 @@ def chosen(monkeypatch: pytest.MonkeyPatch, *overrides: str) -> None:
 def test_what_the_command_line_names_is_chosen(
     monkeypatch: pytest.MonkeyPatch, said: list[str], groups: set[str]
 ) -> None:
-    assert not watching.overridden("benchmark", "suite", "logger")  # outside a run of Hydra
+    assert not watching.is_overridden("benchmark", "suite", "logger")  # outside a run of Hydra
     running = SimpleNamespace(overrides=SimpleNamespace(task=said))
     monkeypatch.setattr(
         "commands.watching.watch.HydraConfig",
         SimpleNamespace(initialized=lambda: True, get=lambda: running),
     )
-    assert {g for g in ("benchmark", "suite", "logger", "full") if watching.overridden(g)} == groups
+    assert {
+        g for g in ("benchmark", "suite", "logger", "full") if watching.is_overridden(g)
+    } == groups
 
 
 def test_benchmarks_are_the_runs_own_or_those_that_are_named(

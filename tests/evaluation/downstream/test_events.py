@@ -194,3 +194,16 @@ def test_one_frame_a_recording_is_too_few(task: EventTask) -> None:
     whole = Features(torch.randn(N, 1, 4), torch.ones(N).long(), 1 / SECONDS, SECONDS / 2)
     with pytest.raises(ValueError, match=r"one frame a recording.*such as logmel_frames"):
         EventProbe("probe/tones", task).score({"layer": whole})
+
+
+@pytest.mark.long
+def test_the_layer_that_is_best_in_validation_is_selected(task: EventTask) -> None:
+    good = answers(task)
+    layers = {"noise": noise_like(good), "answer": good}
+    rows = EventProbe("probe/tones", task, METRICS).score(layers)
+    for metric in METRICS:
+        of = {row.layer: row.value for row in rows if row.metric == metric and not row.target}
+        assert list(of) == ["noise", "answer", "selected"]
+        assert of["selected"] == of["answer"] != of["noise"]
+    alone = EventProbe("probe/tones", task, METRICS).score({"answer": good})
+    assert {row.layer for row in alone} == {"answer"}

@@ -88,3 +88,14 @@ def test_means_are_over_valid_frames() -> None:
     values = torch.stack([torch.arange(4.0), torch.tensor([1.0, 3.0, 99.0, 99.0])])[..., None]
     found = time_mean(Features(values, torch.tensor([4, 2]), 10.0, 0.0))
     assert found.flatten().tolist() == [1.5, 2.0]
+
+
+def test_the_planted_layer_is_selected_in_every_bin(rows: list[Score]) -> None:
+    for metric in ("r2", "rsa"):
+        planted, own = curve(rows, metric, "planted"), curve(rows, metric, "selected")
+        assert list(own) == list(planted)
+        for window in planted:
+            if window and 0.4 < float(window) < 1.9:
+                assert own[window] == pytest.approx(planted[window], abs=1e-12)
+    chosen = [row for row in rows if (row.metric, row.layer, row.window) == ("r2", "selected", "")]
+    assert [row.target for row in chosen] == [f"unit{i}" for i in range(4)]

@@ -168,6 +168,16 @@ def test_the_full_form_says_the_same_and_more(features: dict[str, Features]) -> 
     assert [_place(row) for row in quick.score(features)] == [_place(row) for row in rows]
 
 
+def test_the_full_form_keeps_what_was_asked_for() -> None:
+    only = {"plain": ["cka"], "lag": ["dcor"], "window": ["kendall"]}
+    quick = benchmark(people(0.5), metrics=only)
+    whole = quick.in_full().analyses
+    assert set(whole.lag) == {*BOTH, "dcor"}
+    assert set(whole.window) == {*BOTH, "kendall"}
+    assert "cka" in whole.plain
+    assert benchmark(people(0.5), metrics="cka").analyses.plain == ("cka",)
+
+
 def _place(row: Score) -> tuple[str, ...]:
     return row.metric, row.layer, row.target, row.window, row.subject
 

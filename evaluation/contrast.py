@@ -108,7 +108,7 @@ def regression_difference(
     """Rows of ``r²(a) - r²(b)`` for two held-out predictions (stimuli, targets).
 
     Targets one by one and their mean: swap test and percentile bootstrap over stimuli.
-    Participants: median over voxels of each, sign flips and bootstrap over participants.
+    Participants: median over voxels of each, sign flips and Student's t over participants.
     """
     y = responses.values
     people = participants(responses)

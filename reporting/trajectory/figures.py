@@ -17,7 +17,7 @@ from plotly.subplots import make_subplots
 
 from evaluation.metrics import LOWER_IS_BETTER
 from reporting.drawing.plain import plain_figure
-from reporting.drawing.png import write_png
+from reporting.drawing.png import WIDTH, write_png
 from reporting.trajectory.page import NOTHING, embed, failure_list, page, summary_table
 from reporting.trajectory.panels import (
     INK,
@@ -33,6 +33,8 @@ from reporting.trajectory.panels import (
 COLOUR_MAP = "cividis"
 TITLE_ROOM = 42
 """Letters in a line of a panel's title."""
+NAME_ROOM = 14
+"""Letters of a line's name that have room within a panel."""
 
 
 def trajectory_figure(
@@ -65,7 +67,10 @@ def _panel_grid(shown: list[Panel], axis: StepAxis, columns: int = 2) -> go.Figu
     titles = [panel.title for panel in shown] or [NOTHING]
     titles = _fold_titles(titles)
     room = 120 if any("<br>" in title for title in titles) else 95  # pixels between panels
-    spacing = {"horizontal_spacing": 0.09, "vertical_spacing": min(0.3, room / (340 * rows))}
+    longest = max((len(name) for panel in shown for _, name, _ in panel.labels()), default=0)
+    beside = 0.09 + 0.007 * max(0, longest - NAME_ROOM)
+    spacing = {"horizontal_spacing": min(0.25, beside)}
+    spacing["vertical_spacing"] = min(0.3, room / (340 * rows))
     figure = make_subplots(rows, columns, subplot_titles=titles, **spacing)
     places = [{"row": 1 + i // columns, "col": 1 + i % columns} for i in range(len(shown))]
     for panel, place in zip(shown, places, strict=True):
@@ -151,7 +156,6 @@ def _draw_layers(
             "thickness": 12,
             "outlinewidth": 0,
             "nticks": 5,
-            "title": {"text": metric, "side": "right"},
             "x": right + 0.01,
             "y": (low + high) / 2,
             "len": high - low,
@@ -190,7 +194,9 @@ def layer_step_figure(scores: pd.DataFrame, columns: int = 2) -> go.Figure:
     columns = min(columns, len(tables)) or 1
     rows = -(-len(tables) // columns) or 1
     titles = [panel_title(*pair, bool(simulated[pair])) for pair in tables] or [NOTHING]
-    spacing = {"horizontal_spacing": 0.3 / columns, "vertical_spacing": 0.28 / rows}
+    longest = max((len(str(name)) for table in tables.values() for name in table.index), default=0)
+    beside = min(0.5, (80 + 8 * longest) / WIDTH)  # a scale of colours and names of layers
+    spacing = {"horizontal_spacing": beside, "vertical_spacing": 0.28 / rows}
     figure = make_subplots(rows, columns, subplot_titles=_fold_titles(titles), **spacing)
     for number, (pair, table) in enumerate(tables.items()):
         place = {"row": 1 + number // columns, "col": 1 + number % columns}

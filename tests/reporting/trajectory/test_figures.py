@@ -233,3 +233,34 @@ def test_layer_maps_of_a_benchmark_with_surrogates_are_drawn(tmp_path: Path) -> 
     ]
     figures.layer_step_png(score_table(rows), tmp_path / "layers.png")
     assert (tmp_path / "layers.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["a", "encoder.layers.11.attention"])
+def test_maps_leave_room_for_scales_and_names_of_layers(name: str) -> None:
+    rows = [
+        {"benchmark": "fmri/x", "metric": metric, "layer": f"{name}.{k}", "value": k, "step": step}
+        for metric in ("r2", "rsa")
+        for k in range(2)
+        for step in (0, 5)
+    ]
+    figure = figures.layer_step_figure(score_table(rows))
+    left, right = figure.layout.xaxis.domain, figure.layout.xaxis2.domain
+    letters = len(f"{name}.0")
+    assert (right[0] - left[1]) * figures.WIDTH >= min(0.5 * figures.WIDTH, 75 + 8 * letters)
+    bar = figure.data[0].colorbar
+    assert left[1] < bar.x < right[0]
+
+
+def test_panels_leave_room_for_long_names() -> None:
+    def gap(*targets: str) -> float:
+        rows = [
+            {"benchmark": "fmri/x", "metric": metric, "layer": "a", "target": target, "step": step}
+            for metric in ("r2", "rsa")
+            for target in targets
+            for step in (0, 5)
+        ]
+        figure = figures.trajectory_figure(score_table([row | {"value": 0.1} for row in rows]))
+        return figure.layout.xaxis2.domain[0] - figure.layout.xaxis.domain[1]
+
+    assert gap("speech", "music") == pytest.approx(0.09)
+    assert gap("speech", "temporal_modulation") > 0.12

@@ -30,7 +30,10 @@ def read_settings(
     """
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     if given is not None and not isinstance(given, Mapping):
-        raise ValueError(f"{benchmark}: {name} is {given!r}, expected any of {', '.join(known)}")
+        raise ValueError(
+            f"{benchmark}: {name} is {given!r}, expected any of {', '.join(known)}: "
+            f"give {name}.{known[0]}=…"
+        )
     unknown = [key for key in given or {} if key not in known]
     if unknown:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from datamodules.stimuli import require_path
 
 if TYPE_CHECKING:
     from mne.io import BaseRaw
+
+log = logging.getLogger(__name__)
 
 MONTAGE, LINE, MASTOIDS, ONLINE = "easycap-M10", 60.0, ("25", "29"), "29"
 TABLE = "AliceChapterOne-EEG.csv"
@@ -48,9 +51,9 @@ def alice(
     Parameters
     ----------
     root : path
-        Folder with ``S01.mat`` … (FieldTrip structure ``raw``) or ``S01.vhdr`` …, ``datasets.mat``,
-        ``AliceChapterOne-EEG.csv``, and where the segments begin in the recordings (see
-        `segment_starts`).
+        Folder with ``S01.vhdr`` … (present deposit) or ``S01.mat`` … (FieldTrip structure ``raw``,
+        first deposit), ``AliceChapterOne-EEG.csv``, where the segments begin in the recordings
+        (see `segment_starts`), and ``datasets.mat``, where the deposit has it.
     audio : path, optional
         Folder of the 12 sound files; default ``root/audio``, else ``root``.
     textgrids : path, optional
@@ -60,7 +63,8 @@ def alice(
     cache : path, optional
         Folder for the clean recordings.
     subjects : sequence of str, optional
-        Such as ``S01``; default the 33 in ``use`` of ``datasets.mat``.
+        Such as ``S01``; default the 33 in ``use`` of ``datasets.mat``, without that file all whose
+        recording and epochs are there.
     segments : sequence of int, optional
         Default all 12. Four of the 33 lack segment 1 and are left out unless it is.
     pre, post : float
@@ -199,11 +203,24 @@ def _starts_of_markers(header: Path, subject: str) -> dict[int, float]:
 
 def _recordings(root: Path, subjects: Sequence[str] | None) -> dict[str, Path]:
     """Recordings of the named subjects, else of those whom the authors used."""
-    wanted = list(subjects) if subjects else used_subjects(root / "datasets.mat")
     found = {}
-    for subject in wanted:
+    for subject in subjects or _default_subjects(root):
         header = root / f"{subject}.vhdr"
         found[subject] = header if header.is_file() else require_path(root / f"{subject}.mat", HINT)
+    return found
+
+
+def _default_subjects(root: Path) -> list[str]:
+    table = root / "datasets.mat"
+    headers = sorted(root.glob("S[0-9][0-9].vhdr"))
+    if table.is_file() or not headers:
+        return used_subjects(table)
+    found = [path.stem for path in headers if _proc_path(root, path.stem) is not None]
+    log.warning(
+        "%s has no datasets.mat, which says whom the authors used (33): all %d with a recording "
+        "and epochs are taken; subjects=[S01,…] names others",
+        root, len(found),
+    )  # fmt: skip
     return found
 
 
@@ -216,19 +233,27 @@ def used_subjects(path: Path) -> list[str]:
     return [str(name).strip().removesuffix(".mat") for name in np.atleast_1d(content["use"])]
 
 
+def _proc_path(root: Path, subject: str) -> Path | None:
+    """The authors' epochs of a subject; the folder has another name in each deposit."""
+    paths = (root / f / f"{subject}.mat" for f in ("proc", "timelock-preprocessing"))
+    return next((path for path in paths if path.is_file()), None)
+
+
 def _proc(root: Path, subject: str) -> tuple[Path, dict[str, Any]] | None:
-    for folder in ("proc", "timelock-preprocessing"):
-        path = root / folder / f"{subject}.mat"
-        if path.is_file():
-            return path, _read_mat(path, "proc")
-    return None
+    path = _proc_path(root, subject)
+    return None if path is None else (path, _read_mat(path, "proc"))
 
 
 def _rejected_channels(root: Path, subject: str) -> list[str]:
-    """Channels that the authors left out."""
+    """Channels that the authors left out, for what they saw or for their impedance."""
     proc = _proc(root, subject)
-    found = (proc[1] if proc else {}).get("rejections", {}).get("badchans", [])
-    return [str(name) for name in np.atleast_1d(found)]
+    known = proc[1] if proc else {}
+    found: dict[str, None] = {}
+    for part, names in (("rejections", "badchans"), ("impedence", "bads")):
+        fields = known.get(part)
+        listed = fields.get(names, []) if isinstance(fields, dict) else []
+        found.update(dict.fromkeys(str(name) for name in np.atleast_1d(listed)))
+    return [*found]
 
 
 def _read_mat(path: Path, name: str) -> dict[str, Any]:

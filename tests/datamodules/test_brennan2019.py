@@ -201,6 +201,36 @@ def test_brainvision_and_fieldtrip_are_one(root: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(matlab.get_data()[: len(M10)], header.get_data(), atol=1e-11)
 
 
+@pytest.mark.parametrize("extra", ["Aux5", "AUD"])
+def test_the_present_deposit_is_read(
+    root: Path, tmp_path: Path, responses: SentenceResponses, extra: str
+) -> None:
+    """BrainVision files beside timelock-preprocessing, without datasets.mat."""
+    write_alice(tmp_path, ("S01", "S03", "S04"), brainvision=extra)
+    (tmp_path / "timelock-preprocessing" / "S04.mat").unlink()
+    found = brennan2019.alice(tmp_path, pre=0.2, post=0.5)
+    assert found.subjects == ("S01", "S03")
+    assert found.channels == M10
+    for new, old in zip(found.values, responses.values, strict=True):
+        torch.testing.assert_close(new, old, atol=1e-4, rtol=0)
+
+
+def test_the_present_deposit_says_whom_it_takes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_alice(tmp_path, ("S01", "S03"), brainvision="AUD")
+    with caplog.at_level(logging.WARNING):
+        assert brennan2019.alice(tmp_path).subjects == ("S01", "S03")
+    assert "no datasets.mat, which says whom the authors used (33): all 2 with" in caplog.text
+    assert brennan2019.alice(tmp_path, subjects=["S03"]).subjects == ("S03",)
+
+
+def test_channels_of_high_impedance_are_bad(tmp_path: Path) -> None:
+    write_alice(tmp_path, ("S01",), brainvision="AUD")
+    write_alice_subject(tmp_path, "S01", bad=["9"], impedance=["13"], brainvision="AUD")
+    assert brennan2019.alice(tmp_path).quality[0]["bad_channels"] == ["9", "13"]
+
+
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no alice at .*10\.7302.*set ENTRAIN_DATA"):
         brennan2019.alice(tmp_path / "alice")

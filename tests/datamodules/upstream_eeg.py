@@ -138,8 +138,13 @@ def write_alice(
     textgrids: bool = True,
     low: Sequence[str] = ("S07",),
     noisy: Sequence[str] = ("S02",),
+    brainvision: str | None = None,
 ) -> pd.DataFrame:
-    """All that is needed but the recordings; see `write_alice_subject`."""
+    """A deposit with its recordings (`write_alice_subject`).
+
+    ``brainvision`` is the name of the sound's channel in the present deposit, which has no
+    ``datasets.mat``; default the first deposit.
+    """
     table = alice_words()
     root.mkdir(parents=True, exist_ok=True)
     table.to_csv(root / "AliceChapterOne-EEG.csv", index=False)
@@ -158,9 +163,10 @@ def write_alice(
         "highnoise": [f"{s}.mat" for s in noisy],
     }
     cells = {key: np.array(value, dtype=object)[None] for key, value in flags.items()}
-    scipy.io.savemat(root / "datasets.mat", cells)
+    if brainvision is None:
+        scipy.io.savemat(root / "datasets.mat", cells)
     for k, subject in enumerate(subjects):
-        write_alice_subject(root, subject, seed=k)
+        write_alice_subject(root, subject, seed=k, brainvision=brainvision)
     return table
 
 
@@ -171,27 +177,31 @@ def write_alice_subject(
     shift: float = 0.0,
     lost: Sequence[int] = (),
     bad: Sequence[str] = (),
+    impedance: Sequence[str] = (),
     change: Callable[[np.ndarray], None] | None = None,
+    brainvision: str | None = None,
 ) -> None:
-    """``S01.mat`` and ``proc/S01.mat``; segments ``lost`` have no marker, the others move up.
+    """A recording and its epochs; segments ``lost`` have no marker, the others move up.
 
+    ``S01.mat`` and ``proc/S01.mat``, or ``S01.vhdr`` and ``timelock-preprocessing/S01.mat``.
     ``shift`` (s) moves all segments in the recording.
     """
     starts = {k: t + shift for k, t in STARTS.items()}
     segments = {t: (k, LENGTHS[k]) for k, t in starts.items()}
-    labels = [*M10, "VEOG", "Aux5"]
+    labels = [*M10, "VEOG", brainvision or "Aux5"]
     eeg = response(segments, ALICE_SECONDS, ALICE_RATE, gains(len(M10), seed), seed)
     others = np.random.default_rng(seed + 50).normal(size=(2, eeg.shape[1])) * 100
     values = np.concatenate([eeg, others])
     if change is not None:
         change(values)
-    trial = np.empty((1, 1), dtype=object)
-    trial[0, 0] = values
-    label = np.array(labels, dtype=object)[:, None]
-    scipy.io.savemat(
-        root / f"{subject}.mat",
-        {"raw": {"trial": trial, "label": label, "fsample": float(ALICE_RATE)}},
-    )
+    if brainvision is None:
+        trial = np.empty((1, 1), dtype=object)
+        trial[0, 0] = values
+        label = np.array(labels, dtype=object)[:, None]
+        raw = {"trial": trial, "label": label, "fsample": float(ALICE_RATE)}
+        scipy.io.savemat(root / f"{subject}.mat", {"raw": raw})
+    else:
+        write_brainvision(root / f"{subject}.vhdr", values, labels, ALICE_RATE)
     rows = []
     found = [k for k in starts if k not in lost]
     for row in alice_words().itertuples():
@@ -201,10 +211,15 @@ def write_alice_subject(
         zero = passage + np.ceil(row.onset * ALICE_RATE)
         rows.append([zero - 150, zero + 500, -150, row.Segment, row.onset, row.Order])
     names = np.array(["segment", "tmin", "Order"], dtype=object)[None]
-    rejections = {"badchans": np.array(list(bad), dtype=object)[None]}
-    proc = {"trl": np.array(rows), "varnames": names, "rejections": rejections}
-    (root / "proc").mkdir(exist_ok=True)
-    scipy.io.savemat(root / "proc" / f"{subject}.mat", {"proc": proc})
+    proc = {
+        "trl": np.array(rows),
+        "varnames": names,
+        "rejections": {"badchans": np.array(list(bad), dtype=object)[None]},
+        "impedence": {"bads": np.array(list(impedance), dtype=object)[None]},
+    }
+    folder = root / ("proc" if brainvision is None else "timelock-preprocessing")
+    folder.mkdir(exist_ok=True)
+    scipy.io.savemat(folder / f"{subject}.mat", {"proc": proc})
 
 
 # ---- BrainVision and BIDS ------------------------------------------------------------------------

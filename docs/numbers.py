@@ -157,10 +157,10 @@ def main() -> None:
         text = page.read_text()
         for name, table in TABLES.items():
             mark = f"<!-- numbers: {name} -->\n"
-            made = mark + "\n".join(write_table(table, heads)) + "\n<!-- end -->"
-            text = re.sub(
-                f"{re.escape(mark)}.*?<!-- end -->", lambda _, m=made: m, text, flags=re.DOTALL
-            )
+            before, found, after = text.partition(mark)
+            if found:
+                lines = "\n".join(write_table(table, heads))
+                text = f"{before}{mark}{lines}\n<!-- end -->{after.partition('<!-- end -->')[2]}"
         page.write_text(text)
 
 

@@ -1,4 +1,8 @@
-"""What is kept of a whole trajectory: its best and its last value, and the area under it."""
+"""What is kept of a whole trajectory: its best and its last value, and the area under it.
+
+The best is the extreme over all steps. It grows with their number where none is better, so that its
+name says that it is optimistic.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from evaluation.metrics import LOWER_IS_BETTER
 
-SUMMARY = ("best", "final", "area")
+SUMMARY = ("best_optimistic", "final", "area")
 
 
 def best_index(values: ArrayLike, lower: bool) -> int:
@@ -46,7 +50,7 @@ def lower_is_better(key: str) -> bool:
 
 
 def key_summaries(keys: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
-    """``KEY/best``, ``KEY/final`` and, with two steps or more, ``KEY/area`` of every key.
+    """``KEY/best_optimistic``, ``KEY/final`` and, of two steps or more, ``KEY/area`` of every key.
 
     Parameters
     ----------
@@ -60,7 +64,7 @@ def key_summaries(keys: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
     found = {}
     for key, points in trajectories.items():
         steps, values = zip(*points, strict=True)
-        found[f"{key}/best"] = values[best_index(values, lower_is_better(key))]
+        found[f"{key}/best_optimistic"] = values[best_index(values, lower_is_better(key))]
         found[f"{key}/final"] = values[-1]
         if not math.isnan(mean := area(steps, values)):
             found[f"{key}/area"] = mean

@@ -20,8 +20,10 @@ MEANING = ["kind", "analysis", "of"]
 """Columns that say what a number is; a metric of a benchmark has one value of each."""
 IDENTITY = ["encoder", "fingerprint", "step", "benchmark", "metric", *MEANING]
 SUMMARY = ["benchmark", "metric", "label", "simulated", "start", "start_layer", "best"]
-SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling"]
+SUMMARY += ["best_layer", "best_step", "end", "end_layer", "end_step", "gain", "ceiling", "steps"]
 MOST_LOGGED = 64
+BEST = "best of steps (optimistic)"
+"""Head of the column of the best step, which is a maximum."""
 
 
 def score_table(source: str | PathLike[str] | Iterable[object]) -> pd.DataFrame:
@@ -217,7 +219,8 @@ def trajectory_table(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``SUMMARY``; gain is end - start. Without a step 0, start and gain are missing;
+        Columns ``SUMMARY``; gain is end - start, ``steps`` how many steps the best is of
+        (a maximum: optimistic). Without a step 0, start and gain are missing;
         scores without a step (an encoder made elsewhere) are best and end where no others are.
     """
     heads, pairs = above_surrogates(headlines(throughout(scores))), ["benchmark", "metric"]
@@ -237,7 +240,7 @@ def _summary(group: pd.DataFrame) -> dict[str, object]:
     for name, point in (("best", best), ("end", end)):
         row |= {name: point["value"], f"{name}_layer": point["layer"]}
         row[f"{name}_step"] = point["step"]
-    return row | {"gain": end["value"] - first["value"]}
+    return row | {"gain": end["value"] - first["value"], "steps": len(group)}
 
 
 def number(value: float, signed: bool = False) -> str:

@@ -15,6 +15,7 @@ from reporting.console import terminal
 from reporting.downstream import frozen_score, task_scores
 from reporting.report.section import Section
 from reporting.tables import (
+    BEST,
     above_surrogates,
     as_row,
     headlines,
@@ -34,12 +35,12 @@ def print_trajectory(
     heads = score_table([]) if floors is None else above_surrogates(headlines(floors))
     below = {(row.benchmark, row.metric): row for row in heads.itertuples()}
     table = Table(title="Trajectory (mean over targets)", title_justify="left")
-    for name in ("benchmark", *["floor"] * bool(below), "step 0", "best", "end", "gain", "ceiling"):
+    for name in ("benchmark", *["floor"] * bool(below), "step 0", BEST, "end", "gain", "ceiling"):
         side: Literal["left", "right"] = "left" if name == "benchmark" else "right"
         table.add_column(name, justify=side, overflow="fold")
     for row in trajectory_table(scores).itertuples():
         note = f"{row.metric}, simulated" if row.simulated else row.metric
-        when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, "
+        when = "" if pd.isna(row.best_step) else f"step {row.best_step:,}, of {row.steps}, "
         floor = below.get((row.benchmark, row.metric))
         beside = "–" if floor is None else _cell(number(floor.value), floor.encoder)
         table.add_row(

@@ -24,7 +24,7 @@ def log_comparison(
 ) -> None:
     """Summary metrics to every logger; to W&B tables, figures, lineage and the report as well.
 
-    Keys are ``ENCODER/BENCHMARK/METRIC/best``, ``…/final`` and ``…/area``; see
+    Keys are ``ENCODER/BENCHMARK/METRIC/best_optimistic``, ``…/final`` and ``…/area``; see
     :func:`reporting.gathering.trajectories.trajectory_summaries`.
     """
     summaries = trajectory_summaries(gathered.heads)

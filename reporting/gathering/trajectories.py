@@ -10,8 +10,8 @@ from evaluation.metrics import LOWER_IS_BETTER
 from reporting.summaries import area, best_index
 from reporting.tables import above_surrogates
 
-COLUMNS = ["encoder", "benchmark", "metric", "best", "best_step", "final", "final_step", "area"]
-COLUMNS += ["steps"]
+COLUMNS = ["encoder", "benchmark", "metric", "best_optimistic", "best_step", "final", "final_step"]
+COLUMNS += ["area", "steps"]
 
 
 def trajectory_summaries(heads: pd.DataFrame) -> pd.DataFrame:
@@ -25,7 +25,8 @@ def trajectory_summaries(heads: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``best`` and ``final`` with their steps (missing for encoders made elsewhere), ``area``
+        ``best_optimistic`` (the extreme of ``steps`` values) and ``final`` with their steps
+        (missing for encoders made elsewhere), ``area``
         as :func:`reporting.summaries.area` has it; NaN with fewer than two steps.
         ``steps`` is the number of steps evaluated.
     """

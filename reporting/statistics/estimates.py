@@ -21,7 +21,7 @@ width that formulas give then misses the truth."""
 
 @dataclass(frozen=True)
 class Estimate:
-    """A statistic with its 95 % interval.
+    """A statistic with its interval, of 95 % where nothing else is said.
 
     Attributes
     ----------
@@ -73,7 +73,12 @@ def quantile(degrees: float, level: float = LEVEL) -> float:
     return float(student.ppf((1 + level) / 2, degrees)) if degrees >= 1 else math.nan
 
 
-def mean_estimate(values: Float[ndarray, " n"]) -> Estimate:
+def adjusted_level(count: int) -> float:
+    """Level of each of so many intervals that all hold their truths in .95 (Bonferroni)."""
+    return 1 - (1 - LEVEL) / max(count, 1)
+
+
+def mean_estimate(values: Float[ndarray, " n"], level: float = LEVEL) -> Estimate:
     """Mean of independent values with Student's interval ``mean ± t_{n-1} s / sqrt(n)``.
 
     Values that are NaN are no units. No interval of one value, or of values that are all the same.
@@ -86,7 +91,7 @@ def mean_estimate(values: Float[ndarray, " n"]) -> Estimate:
     spread = float(known.std(ddof=1)) if n > 1 else math.nan
     if n < 2 or spread <= NO_SPREAD * abs(mean):
         return Estimate(mean, n=n)
-    half = quantile(n - 1) * spread / math.sqrt(n)
+    half = quantile(n - 1, level) * spread / math.sqrt(n)
     return Estimate(mean, mean - half, mean + half, n)
 
 
@@ -101,30 +106,20 @@ def geometric_mean(values: Float[ndarray, " n"]) -> Estimate:
     return Estimate(value, low, high, found.n)
 
 
-def jackknife(
-    value: float, without: Float[ndarray, " n"], correlation: bool = False, level: float = LEVEL
-) -> Estimate:
+def jackknife(value: float, without: Float[ndarray, " n"], level: float = LEVEL) -> Estimate:
     """Interval of a statistic from its values without each unit in turn (Tukey 1958).
 
     ``value ± t_{n-1} sqrt((n-1)/n sum_i (v_i - mean v)^2)``, v_i the value without unit i (an
     encoder, or a family of them). No interval where leaving any out changes nothing.
-
-    Parameters
-    ----------
-    correlation : bool
-        The statistic lies between -1 and 1: all is done on Fisher's z = artanh.
     """
     n = len(without)
     if n < 3 or np.isnan(without).any() or math.isnan(value):
         return Estimate(value, n=n)
-    centre, left = (value, without) if not correlation else (fisher(value), fisher(without))
-    spread = math.sqrt((n - 1) / n * float(((left - left.mean()) ** 2).sum()))
-    if spread <= NO_SPREAD * max(1.0, abs(float(left.mean()))):
+    spread = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
+    if spread <= NO_SPREAD * max(1.0, abs(float(without.mean()))):
         return Estimate(value, n=n)
     half = quantile(n - 1, level) * spread
-    ends = np.array([centre - half, centre + half])
-    low, high = np.tanh(ends) if correlation else ends
-    return Estimate(value, float(low), float(high), n)
+    return Estimate(value, value - half, value + half, n)
 
 
 def fisher(r: float | Float[ndarray, "..."]) -> Float[ndarray, "..."]:

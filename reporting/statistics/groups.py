@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.stats import rankdata
 
-from reporting.statistics.estimates import NO_SPREAD, Estimate, mean_estimate, quantile
+from reporting.statistics.estimates import LEVEL, NO_SPREAD, Estimate, quantile
 
 ORDERS = 2000
 MOST_PAIRED = 7
@@ -27,7 +26,8 @@ class Comparison:
     Attributes
     ----------
     means : dict
-        Mean of every group with Student's interval; none for a group of one.
+        Mean of every group with Student's interval from the deviation within all groups,
+        ``mean ± t_{n-g} s / sqrt(n_k)``; none for a group of one, or where n = g + 1.
     share : float
         ``eta^2``, squares between groups by all squares.
     expected : float
@@ -43,9 +43,13 @@ class Comparison:
 
 
 def compare_groups(
-    values: Float[ndarray, " n"], groups: Sequence[str], orders: int = ORDERS, seed: int = 0
+    values: Float[ndarray, " n"],
+    groups: Sequence[str],
+    orders: int = ORDERS,
+    seed: int = 0,
+    level: float = LEVEL,
 ) -> Comparison:
-    """Means of groups of encoders with intervals, and a permutation test of any difference.
+    """Means of groups of encoders or families with intervals of that level, and a permutation test.
 
     Raises
     ------
@@ -55,7 +59,11 @@ def compare_groups(
     if np.isnan(values).any():
         raise ValueError("a value is missing: leave out the encoders that lack it, and say so")
     names, member = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    means = {str(name): mean_estimate(values[member == i]) for i, name in enumerate(names)}
+    parts = [values[member == i] for i in range(len(names))]
+    degrees = len(values) - len(names)
+    within = float(sum(((part - part.mean()) ** 2).sum() for part in parts))
+    half = quantile(degrees, level) * math.sqrt(within / degrees) if degrees > 1 else math.nan
+    means = {str(name): _mean(part, half) for name, part in zip(names, parts, strict=True)}
     whole = float(((values - values.mean()) ** 2).sum())
     if len(names) < 2 or len(values) <= len(names) or whole <= 1e-24:
         return Comparison(means, math.nan, math.nan, math.nan)
@@ -66,23 +74,29 @@ def compare_groups(
     return Comparison(means, float(shares[0]), float(shares[1:].mean()), as_large)
 
 
-def p_of_families(
-    values: Float[ndarray, " n"],
-    groups: Sequence[str],
-    families: Sequence[str],
-    orders: int = ORDERS,
-    seed: int = 0,
-) -> float:
-    """As the p of :func:`compare_groups`, with the mean of each family in a group for a unit.
+def _mean(values: Float[ndarray, " n"], half: float) -> Estimate:
+    """A group's mean; ``half`` is half the interval of a group of one."""
+    mean, n = float(values.mean()), len(values)
+    if n < 2 or math.isnan(half) or half <= NO_SPREAD * abs(mean):
+        return Estimate(mean, n=n)
+    return Estimate(mean, mean - half / math.sqrt(n), mean + half / math.sqrt(n), n)
 
-    Encoders of a family resemble each other: dealt one by one, ten of a kind count ten times.
-    NaN where there are no more such units than groups, or as many as encoders.
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p adjusted for all tests together: the chance of any as small where nothing is to be found.
+
+    ``p*_(i) = max_{j <= i} min(1, (m - j + 1) p_(j))`` for the i-th smallest of m (Holm 1979, Scand
+    J Stat 6:65). NaN stays NaN and does not count among the m.
     """
-    table = pd.DataFrame({"value": values, "group": groups, "family": families})
-    units = table.groupby(["family", "group"], sort=False)["value"].mean().reset_index()
-    if len(units) == len(table):
-        return math.nan
-    return compare_groups(units["value"].to_numpy(float), units["group"].tolist(), orders, seed).p
+    found, known = np.asarray(p, float), ~np.isnan(np.asarray(p, float))
+    order = found[known].argsort(kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    raised = np.minimum(1, np.maximum.accumulate(found[known][order] * factors))
+    adjusted = np.empty(len(order))
+    adjusted[order] = raised
+    found = found.copy()
+    found[known] = adjusted
+    return found.tolist()
 
 
 def rank_p(
@@ -110,7 +124,7 @@ def _between(values: Float[ndarray, "b n"], onto: Float[ndarray, "n g"]) -> Floa
     return ((centred @ onto) ** 2 / onto.sum(0)).sum(1)
 
 
-def difference(a: Float[ndarray, " n"], b: Float[ndarray, " m"]) -> Estimate:
+def difference(a: Float[ndarray, " n"], b: Float[ndarray, " m"], level: float = LEVEL) -> Estimate:
     """Mean of a less mean of b, with Welch's interval; n is the number of encoders of both.
 
     No interval where a group has one encoder, or where the values of both are all the same.
@@ -124,7 +138,7 @@ def difference(a: Float[ndarray, " n"], b: Float[ndarray, " m"]) -> Estimate:
     if error <= NO_SPREAD * max(abs(float(a.mean())), abs(float(b.mean()))):
         return Estimate(value, n=n)
     degrees = float(parts.sum() ** 2 / (parts**2 / [len(a) - 1, len(b) - 1]).sum())
-    half = quantile(degrees) * error
+    half = quantile(degrees, level) * error
     return Estimate(value, value - half, value + half, n)
 
 

@@ -10,11 +10,16 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import gammaln
 
-from reporting.statistics.estimates import Estimate, jackknife
+from reporting.statistics.estimates import LEVEL, Estimate, jackknife
+
+CHANCE = 0.5
+"""Share of pairs that an unrelated score has in order."""
 
 
-def order_accuracy(score: Float[ndarray, " n"], truth: Float[ndarray, " n"]) -> Estimate:
-    """Share of pairs that the score puts into the order of the truth.
+def order_accuracy(
+    score: Float[ndarray, " n"], truth: Float[ndarray, " n"], level: float = LEVEL
+) -> Estimate:
+    """Share of pairs that the score puts into the order of the truth; .5 by chance.
 
     Pairs of equal truth do not count, pairs of equal score count half. Without ties this is
     ``(1 + tau_a) / 2``. Interval: jackknife over encoders, cut at 0 and 1. An order without a
@@ -23,24 +28,26 @@ def order_accuracy(score: Float[ndarray, " n"], truth: Float[ndarray, " n"]) -> 
     of correlation 0 to .98 in .94 to 1.00 of samples of 5 to 36.
     """
     _check(score, truth)
-    found = _share_in_order(score, truth)
+    found = _share_in_order(score, truth, level)
     if math.isnan(found.value):
         return found
     half = (found.high - found.low) / 2
     if math.isnan(half):
-        half = _width_of_a_fault(score, truth) / 2
+        half = _width_of_a_fault(score, truth, level) / 2
     low, high = np.clip([found.value - half, found.value + half], 0, 1)
     return Estimate(found.value, float(low), float(high), len(score))
 
 
-def _share_in_order(score: Float[ndarray, " n"], truth: Float[ndarray, " n"]) -> Estimate:
+def _share_in_order(
+    score: Float[ndarray, " n"], truth: Float[ndarray, " n"], level: float
+) -> Estimate:
     right, pairs = _agreement(score, truth)
     whole = float(pairs.sum())
     if whole == 0:
         return Estimate(math.nan, n=len(score))
     left = whole - 2 * pairs.sum(1)
     without = (float(right.sum()) - 2 * right.sum(1)) / np.where(left > 0, left, math.nan)
-    return jackknife(float(right.sum()) / whole, without)
+    return jackknife(float(right.sum()) / whole, without, level)
 
 
 def order_difference(
@@ -61,16 +68,18 @@ def order_difference(
     left = whole - 2 * pairs.sum(1)
     total = float(gained.sum())
     without = (total - 2 * gained.sum(1)) / np.where(left > 0, left, math.nan)
-    return jackknife(total / whole, without, level=level)
+    return jackknife(total / whole, without, level)
 
 
-def _width_of_a_fault(score: Float[ndarray, " n"], truth: Float[ndarray, " n"]) -> float:
+def _width_of_a_fault(
+    score: Float[ndarray, " n"], truth: Float[ndarray, " n"], level: float
+) -> float:
     """The widest interval when two encoders with neighbouring scores have changed places."""
     order, widths = score.argsort(kind="stable"), []
     for first, second in pairwise(order):
         swapped = score.copy()
         swapped[[first, second]] = score[[second, first]]
-        found = _share_in_order(swapped, truth)
+        found = _share_in_order(swapped, truth, level)
         widths.append(found.high - found.low)
     known = [width for width in widths if not math.isnan(width)]
     return max(known, default=math.nan)
@@ -86,7 +95,10 @@ def _agreement(
 
 
 def regret(
-    score: Float[ndarray, " n"], truth: Float[ndarray, " n"], among: int | None = None
+    score: Float[ndarray, " n"],
+    truth: Float[ndarray, " n"],
+    among: int | None = None,
+    level: float = LEVEL,
 ) -> Estimate:
     """What is lost by taking the encoder with the highest score instead of the best.
 
@@ -112,7 +124,7 @@ def regret(
         return Estimate(value, n=n)
     rest = np.array([np.delete(np.arange(n), i) for i in range(n)])
     without = np.cbrt(_regret(score[rest], truth[rest], size).clip(0))
-    found = jackknife(float(np.cbrt(max(value, 0.0))), without)
+    found = jackknife(float(np.cbrt(max(value, 0.0))), without, level)
     return Estimate(value, max(found.low, 0.0) ** 3, found.high**3, n)
 
 

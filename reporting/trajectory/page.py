@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from reporting.tables import as_row, number, trajectory_table
+from reporting.tables import BEST, as_row, number, trajectory_table
 from reporting.trajectory.panels import step_text
 
 NOTHING = "No scores yet."
@@ -73,14 +73,16 @@ def summary_table(scores: pd.DataFrame) -> str:
     """:func:`reporting.tables.trajectory_table` as HTML."""
     rows = []
     for row in trajectory_table(scores).itertuples():
-        when = "" if pd.isna(row.best_step) else f"step {step_text(row.best_step)}, "
+        when = (
+            "" if pd.isna(row.best_step) else f"step {step_text(row.best_step)}, of {row.steps}, "
+        )
         cells = [(number(row.start), row.start_layer), (number(row.best), when + row.best_layer)]
         cells += [(number(row.end), row.end_layer), (number(row.gain, signed=True), "")]
         cells += [(number(row.ceiling), "")]
         texts = [f"<td>{value}<small>{escape(note)}</small></td>" for value, note in cells]
         head = f'<th scope="row">{escape(row.label)}<small>{escape(row.metric)}</small></th>'
         rows.append(f"<tr>{head}{''.join(texts)}</tr>")
-    names = ("benchmark", "step 0", "best", "end", "gain", "ceiling")
+    names = ("benchmark", "step 0", BEST, "end", "gain", "ceiling")
     heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     table = f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     label = 'class="scroll" role="region" tabindex="0" aria-label="Summary"'

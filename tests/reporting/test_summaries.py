@@ -18,13 +18,13 @@ KEYS = {
 def test_best_final_and_area_of_every_key() -> None:
     found = key_summaries({step: KEYS[step] for step in (40, 0, 10)})
     assert found == {
-        "align/fmri/a/r2/best": 0.5,
+        "align/fmri/a/r2/best_optimistic": 0.5,
         "align/fmri/a/r2/final": 0.3,
         "align/fmri/a/r2/area": pytest.approx((10 * 0.3 + 30 * 0.4) / 40),
-        "probe/b/segment_1s_error_rate/best": 0.4,
+        "probe/b/segment_1s_error_rate/best_optimistic": 0.4,
         "probe/b/segment_1s_error_rate/final": 0.6,
         "probe/b/segment_1s_error_rate/area": pytest.approx((10 * 0.65 + 30 * 0.5) / 40),
-        "probe/c/mlp_map/best": 0.2,
+        "probe/c/mlp_map/best_optimistic": 0.2,
         "probe/c/mlp_map/final": 0.2,
     }
 

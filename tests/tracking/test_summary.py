@@ -40,7 +40,7 @@ def test_nothing_is_in_the_way_without_wandb(
         log_checkpoint_paths(loggers, {"last": "step_00000004.ckpt"})
         assert dict(off.experiment.config)["origin"] == {"git_revision": "second"}
         assert dict(off.experiment.summary) == {
-            "align/a/r2/best": 0.3,
+            "align/a/r2/best_optimistic": 0.3,
             "align/a/r2/final": 0.3,
             "align/a/r2/area": pytest.approx(0.2),
             "checkpoints/last": "step_00000004.ckpt",

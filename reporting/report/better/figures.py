@@ -30,6 +30,7 @@ from reporting.report.better.statistics import (
 from reporting.report.section import Chart, Grid
 from reporting.statistics.correlations import FEWEST
 from reporting.statistics.estimates import Estimate, short
+from reporting.statistics.families import AS_UNITS
 from reporting.statistics.matrices import Matrix
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO
 
@@ -48,7 +49,9 @@ def scatters(gathered: Gathered, found: Pairing, rows: Sequence[Association]) ->
         figure = _scatter(found, column, x, looks)
         own = [r for r in rows if r.alignment == column and r.downstream == score.label]
         said = "; ".join(
-            f"{SAID[r.encoders]}: r = {r.pearson}, rho = {r.spearman}, n = {r.n}" for r in own
+            f"{SAID[r.encoders]}: r = {r.by_family} over {r.by_family.n} families, "
+            f"{r.pearson} over {r.n} {AS_UNITS}"
+            for r in own
         )
         lack = len(score.values) - len(x)
         drawn = f" {lack} more lack{'s' * (lack == 1)} this score." * bool(lack)
@@ -127,28 +130,44 @@ def forest(rows: Sequence[Association]) -> Chart:
     columns = list(dict.fromkeys(row.alignment for row in mine))[:MOST_DOTS]
     figure = go.Figure()
     rule(figure, [0, 0], [-0.5, len(columns) - 0.5])
-    looks = ((ALL, OKABE_ITO[0], "circle", 0.14), (ABOVE, OKABE_ITO[1], "square", -0.14))
-    for kind, colour, symbol, shift in looks:
-        by_name = {row.alignment: row.pearson for row in mine if row.encoders == kind}
-        if by_name:
-            shown = [by_name.get(column, Estimate(math.nan)) for column in columns]
-            dots(figure, columns, shown, colour, symbol, kind, shift)
-    finish(figure, 150 + 44 * len(columns), f"Pearson correlation with the {label}")
+    looks = (
+        (ALL, True, OKABE_ITO[0], "circle"), (ALL, False, OKABE_ITO[5], "diamond"),
+        (ABOVE, True, OKABE_ITO[1], "square"), (ABOVE, False, OKABE_ITO[4], "triangle-up"),
+    )  # fmt: skip
+    series = [_of_kind(mine, kind, by_family) for kind, by_family, *_ in looks]
+    shown = [
+        k for k, own in enumerate(series) if any(not math.isnan(x.value) for x in own.values())
+    ]
+    places = np.linspace(0.24, -0.24, len(shown)) if len(shown) > 1 else [0.0]
+    for spot, k in zip(places, shown, strict=True):
+        kind, by_family, colour, symbol = looks[k]
+        name = f"{kind}, {'families' if by_family else 'encoders'} as units"
+        estimates = [series[k].get(column, Estimate(math.nan)) for column in columns]
+        dots(figure, columns, estimates, colour, symbol, name, float(spot))
+    finish(figure, 170 + 60 * len(columns), f"Pearson correlation with the {label}")
     legend(figure)
     figure.update_yaxes(showline=False, ticks="")
     caption = (
-        "Correlation of each alignment score with the global score: over all encoders (circles) "
-        "and over those above the floor (squares), with 95 % bootstrap intervals over encoders."
+        "Correlation of each alignment score with the global score, over all encoders and over "
+        f"those above the floor: family means first, then {AS_UNITS}; below five families there "
+        f"are no family means. Bootstrap intervals, of 95 % for all {len(columns)} scores together "
+        "(Bonferroni)."
     )
     return Chart("better_correlations", figure, caption)
 
 
+def _of_kind(rows: Sequence[Association], kind: str, by_family: bool) -> dict[str, Estimate]:
+    own = [row for row in rows if row.encoders == kind]
+    return {row.alignment: row.by_family if by_family else row.pearson for row in own}
+
+
 def grid(rows: Sequence[Association]) -> Grid:
+    count = len({row.alignment for row in rows})
     caption = (
-        "Correlations over encoders with 95 % intervals: bootstrap over encoders; jackknife over "
-        "families (encoders of a family resemble each other, so that it is the one to trust; with "
-        "few or unequal families it is wide); and the range when one family is left out. No "
-        "interval is adjusted for the number of rows. The ceiling is that of the alignment score."
+        "Correlations over families (the mean of each counts once; none below five families), then "
+        f"over {AS_UNITS}, and the range when one family is left out. Intervals, Pearson's from "
+        f"the bootstrap and Spearman's of Bonett and Wright, are of 95 % for all {count} alignment "
+        "scores of a column together (Bonferroni). The ceiling is that of the alignment score."
     )
     return Grid("better_table", pd.DataFrame([row.line() for row in rows]), caption)
 
@@ -166,12 +185,16 @@ def matrices(found: Pairing, seed: int) -> list[Chart | Grid]:
         more = f" {len(rows) - MOST_CELLS} more rows are in the table." * (len(rows) > MOST_CELLS)
         caption = (
             f"Pearson's r of every alignment score and target (rows) with every task (columns), "
-            f"{SAID[kind]} that have both, {FEWEST} at least.{more}"
+            f"{SAID[kind]} that have both, {FEWEST} at least; {AS_UNITS}.{more}"
         )
         items.append(Chart(f"better_matrix_{'all' if kind == ALL else 'above'}", drawn, caption))
         whole = pd.DataFrame(hover, rows, short_names).map(lambda text: text.split(": ", 1)[1])
         lines.append(whole.rename_axis("alignment").reset_index().assign(encoders=kind))
-    caption = "Pearson correlation of each alignment score and target with each task (interval; n)."
+    caption = (
+        "Pearson correlation of each alignment score and target with each task (interval; n); "
+        f"{AS_UNITS}. Each interval is of its cell alone and not adjusted: of forty unrelated "
+        "cells, one has an interval above 0."
+    )
     return [*items, Grid("better_matrix", pd.concat(lines, ignore_index=True), caption)]
 
 

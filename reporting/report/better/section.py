@@ -19,7 +19,8 @@ from reporting.report.better.statistics import (
 )
 from reporting.report.section import Grid, Section
 from reporting.statistics.correlations import FEWEST
-from reporting.statistics.estimates import short
+from reporting.statistics.estimates import Estimate, short
+from reporting.statistics.families import AS_UNITS, family_labels
 
 QUESTION = "Are better representations more brain-like?"
 
@@ -40,7 +41,7 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     if not rows:
         note = f"no alignment score that {FEWEST} encoders with a global score have"
         return Section("better", QUESTION, "Not enough to say.", [], [note, *found.notes])
-    notes = [*_floor_notes(found), *_left_out(found, rows), *found.notes]
+    notes = [*_floor_notes(found), *_family_notes(found), *_left_out(found, rows), *found.notes]
     charts = scatters(gathered, found, rows)
     items = [*charts, forest(rows), grid(rows), *matrices(found, seed), *_partials(found, seed)]
     return Section("better", QUESTION, _answer(found, rows), items, notes)
@@ -51,22 +52,47 @@ def _answer(found: Pairing, rows: Sequence[Association]) -> str:
     mine = [row for row in rows if row.downstream == label]
     whole, above = ([r for r in mine if r.encoders == kind] for kind in (ALL, ABOVE))
     first = whole[0]
-    text = f"Over {first.n} encoders {first.alignment} goes with the {label} at r = {first.pearson}"
+    by_family = not math.isnan(first.by_family.value)
+    goes = f"{first.alignment} goes with the {label} at r = "
+    own = f"{first.n} {AS_UNITS}"
+    if by_family:
+        text = f"Over {first.by_family.n} families {goes}{first.by_family}; "
+        text += f"over {own} at r = {first.pearson}"
+    else:
+        text = f"Over {own} {goes}{first.pearson}; {first.by_family.n} families are too few"
     if not math.isnan(first.pearson_left.low):
         text += f", without one family at {range_text(first.pearson_left)}"
     if above:
-        text += f", over the {above[0].n} above the floor at r = {above[0].pearson}"
-    text += f". Of {len(whole)} alignment scores {_above_zero(whole)} have an interval above 0"
+        text += f". Above the floor: {_above_text(above[0])}"
+    text += f". Of {len(whole)} alignment scores "
+    text += f"{_above_zero([r.by_family for r in whole])} have an interval above 0 " * by_family
+    text += "with families as units, " * by_family
+    text += f"{_above_zero([r.pearson for r in whole])} " + "have one " * (not by_family)
+    text += "with encoders"
     if above:
-        text += f", {_above_zero(above)} above the floor"
-    by_family = [row.pearson_left.interval.low for row in whole]
-    if not all(math.isnan(low) for low in by_family):
-        text += f", {sum(low > 0 for low in by_family)} with families for units"
-    return f"{text}; of unrelated scores one in forty has one."
+        text += f", {_above_zero([r.pearson for r in above])} above the floor"
+    return f"{text}. {_together(len(whole))}."
 
 
-def _above_zero(rows: Sequence[Association]) -> int:
-    return sum(row.pearson.low > 0 for row in rows)
+def _above_text(row: Association) -> str:
+    own = f"r = {row.pearson} over {row.n} encoders as units"
+    if math.isnan(row.by_family.value):
+        return f"{own}, of {row.by_family.n} families, too few for units"
+    return f"r = {row.by_family} over {row.by_family.n} families, {own}"
+
+
+def _together(count: int) -> str:
+    """What the intervals promise."""
+    if count == 1:
+        return "Of unrelated scores one in forty has an interval above 0"
+    return (
+        f"Intervals are of 95 % for all {count} together: where all are unrelated, one in forty "
+        "reports has any interval above 0"
+    )
+
+
+def _above_zero(estimates: Sequence[Estimate]) -> int:
+    return sum(estimate.low > 0 for estimate in estimates)
 
 
 def _floor_notes(found: Pairing) -> list[str]:
@@ -81,6 +107,15 @@ def _floor_notes(found: Pairing) -> list[str]:
         listed = ", ".join(below) or "none"
         notes.append(f"{score.label}: the floor is {short(value)} ({name}); not above it: {listed}")
     return notes
+
+
+def _family_notes(found: Pairing) -> list[str]:
+    table = found.encoders.loc[found.scores[0].values.index]
+    unknown = [str(name) for name in table.index[family_labels(table) == table.index]
+               if not table.loc[name, "family"]]  # fmt: skip
+    if not unknown:
+        return []
+    return [f"family not known, each counts as its own: {', '.join(unknown)}"]
 
 
 def _left_out(found: Pairing, rows: Sequence[Association]) -> list[str]:
@@ -102,9 +137,13 @@ def _partials(found: Pairing, seed: int) -> list[Grid]:
     table = partials(found, seed)
     if table.empty:
         return []
-    table.insert(3, "n", [estimate.n for estimate in table["Pearson"]])
+    units = {"families": "families", "n": "encoders as units"}
+    for place, (name, kind) in enumerate(units.items()):
+        counts = [estimate.n for estimate in table[f"Pearson ({kind})"]]
+        table.insert(3 + place, name, counts)
     caption = (
         "The same correlations with model size (log parameters) and hours of training audio (log) "
-        "held constant, beside those over the same encoders with nothing held constant."
+        "held constant, beside those over the same units with nothing held constant; families "
+        f"first, then {AS_UNITS}. {_together(found.brain.shape[1])}."
     )
     return [Grid("better_partial", table.map(str), caption)]

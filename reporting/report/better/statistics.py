@@ -23,10 +23,13 @@ from reporting.gathering.wide import (
 from reporting.statistics.correlations import (
     FEWEST,
     LeftOut,
+    Method,
     correlate,
     without_each_family,
 )
-from reporting.statistics.estimates import Estimate, short
+from reporting.statistics.estimates import Estimate, adjusted_level, short
+from reporting.statistics.families import FEWEST as FEWEST_FAMILIES
+from reporting.statistics.families import family_labels, family_means
 from reporting.statistics.matrices import Matrix, correlation_matrix
 
 ALL, ABOVE = "all", "above the floor"
@@ -66,12 +69,19 @@ class Pairing:
 
 @dataclass(frozen=True)
 class Association:
-    """One alignment score and one downstream score over one set of encoders."""
+    """One alignment score and one downstream score over one set of encoders.
+
+    ``by_family`` and ``by_family_rank`` are Pearson's and Spearman's correlation of family means,
+    without a value for fewer than five families; ``pearson`` and ``spearman`` take encoders for
+    units. Intervals are of ``level``: 95 % for all alignment scores together.
+    """
 
     downstream: str
     alignment: str
     encoders: str
     n: int
+    by_family: Estimate
+    by_family_rank: Estimate
     pearson: Estimate
     spearman: Estimate
     pearson_left: LeftOut
@@ -84,12 +94,13 @@ class Association:
             "downstream": self.downstream,
             "alignment": self.alignment,
             "encoders": self.encoders,
+            "families": str(self.by_family.n),
+            "Pearson (families)": str(self.by_family),
+            "Spearman (families)": str(self.by_family_rank),
             "n": str(self.n),
-            "Pearson": str(self.pearson),
-            "by family": str(self.pearson_left.interval),
+            "Pearson (encoders as units)": str(self.pearson),
             "without one family": range_text(self.pearson_left),
-            "Spearman": str(self.spearman),
-            "by family (rank)": str(self.spearman_left.interval),
+            "Spearman (encoders as units)": str(self.spearman),
             "without one family (rank)": range_text(self.spearman_left),
             "ceiling": short(self.ceiling),
         }
@@ -125,8 +136,9 @@ def associations(found: Pairing, seed: int = 0) -> list[Association]:
 
     Over fewer than five encoders nothing is said: there is no interval.
     """
+    level = adjusted_level(found.brain.shape[1])
     return [
-        _association(found, score, column, kind, names, seed)
+        _association(found, score, column, kind, names, seed, level)
         for score in found.scores
         for column in found.brain.columns
         for kind, names in _sets(score)
@@ -141,28 +153,40 @@ def _sets(score: Global) -> Iterator[tuple[str, list[str]]]:
 
 
 def _association(
-    found: Pairing, score: Global, column: str, kind: str, names: list[str], seed: int
+    found: Pairing,
+    score: Global,
+    column: str,
+    kind: str,
+    names: list[str],
+    seed: int,
+    level: float,
 ) -> Association:
-    x = found.brain.loc[names, column].dropna()
-    a, b = x.to_numpy(float), score.values.loc[x.index].to_numpy(float)
-    families = _families(found.encoders.loc[x.index])
+    both = pd.DataFrame({"x": found.brain.loc[names, column], "y": score.values.loc[names]})
+    both = both.dropna()
+    families = family_labels(found.encoders.loc[both.index])
+    means = family_means(both, families)
+    a, b = (both[name].to_numpy(float) for name in "xy")
+    known = families.tolist()
+
+    def over(table: pd.DataFrame, method: Method) -> Estimate:
+        x, y = (table[name].to_numpy(float) for name in "xy")
+        return correlate(x, y, method, seed=seed, level=level)
+
+    some = len(means) >= FEWEST_FAMILIES
+    none = Estimate(math.nan, n=len(means))
     return Association(
         score.label,
         column,
         kind,
-        len(x),
-        correlate(a, b, "pearson", seed=seed),
-        correlate(a, b, "spearman", seed=seed),
-        without_each_family(a, b, families, "pearson"),
-        without_each_family(a, b, families, "spearman"),
+        len(both),
+        over(means, "pearson") if some else none,
+        over(means, "spearman") if some else none,
+        over(both, "pearson"),
+        over(both, "spearman"),
+        without_each_family(a, b, known, "pearson"),
+        without_each_family(a, b, known, "spearman"),
         float(found.ceilings.get(column, math.nan)),
     )
-
-
-def _families(encoders: pd.DataFrame) -> list[str]:
-    """The family of every encoder; one whose family is not known is its own."""
-    known = encoders["family"].astype(object).where(encoders["family"].notna(), "")
-    return [str(family) or str(name) for name, family in zip(encoders.index, known, strict=True)]
 
 
 def partials(found: Pairing, seed: int = 0) -> pd.DataFrame:
@@ -171,8 +195,9 @@ def partials(found: Pairing, seed: int = 0) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns downstream, alignment, given, and for Pearson and Spearman the :class:`Estimate`
-        with nothing held constant (over the same encoders) and with it.
+        Columns downstream, alignment, given, and of Pearson and Spearman the :class:`Estimate`
+        with nothing held constant (over the same units) and with it: of family means first, then
+        of encoders. Intervals are of 95 % for all alignment scores together.
     """
     rows = []
     for score in found.scores[:1]:
@@ -193,18 +218,24 @@ def partials(found: Pairing, seed: int = 0) -> pd.DataFrame:
 def _partial(
     found: Pairing, score: Global, column: str, log: pd.DataFrame, seed: int
 ) -> dict[str, Estimate]:
-    x = found.brain.loc[log.index, column]
-    keep = x.notna() & log.notna().all(axis=1)
-    if keep.sum() < FEWEST + log.shape[1]:
+    table = log.assign(x=found.brain.loc[log.index, column], y=score.values).dropna()
+    if len(table) < FEWEST + log.shape[1]:
         return {}
-    a, b = x[keep].to_numpy(float), score.values[keep].to_numpy(float)
-    given = log[keep].to_numpy(float).T
-    return {
-        "Pearson": correlate(a, b, "pearson", seed=seed),
-        "Pearson given": correlate(a, b, "pearson", given, seed=seed),
-        "Spearman": correlate(a, b, "spearman", seed=seed),
-        "Spearman given": correlate(a, b, "spearman", given, seed=seed),
-    }
+    level = adjusted_level(found.brain.shape[1])
+    means = family_means(table, family_labels(found.encoders.loc[table.index]))
+    made = {}
+    for name, units in (("families", means), ("encoders as units", table)):
+        a, b = (units[side].to_numpy(float) for side in "xy")
+        enough = len(units) >= FEWEST + log.shape[1]
+        for method in ("pearson", "spearman"):
+            for note, given in (("", None), (" given", units[log.columns].to_numpy(float).T)):
+                label = f"{method.capitalize()}{note} ({name})"
+                made[label] = (
+                    correlate(a, b, method, given, seed=seed, level=level)
+                    if enough
+                    else Estimate(math.nan, n=len(units))
+                )
+    return made
 
 
 def task_matrix(found: Pairing, kind: str, seed: int = 0) -> tuple[list[str], list[str], Matrix]:

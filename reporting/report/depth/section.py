@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,6 +25,7 @@ from reporting.report.depth.statistics import (
     GRID,
     Agreement,
     Depths,
+    Means,
     agreement,
     depths,
     mean_profile,
@@ -31,7 +33,8 @@ from reporting.report.depth.statistics import (
     peak_table,
 )
 from reporting.report.section import Chart, Grid, Section
-from reporting.statistics.estimates import Estimate
+from reporting.statistics.estimates import Estimate, short
+from reporting.statistics.families import AS_UNITS
 from reporting.tables import p_text
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO
 
@@ -69,25 +72,37 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
 
 
 def _answer(
-    peaks: dict[str, Estimate], differences: dict[str, Estimate], agreed: Agreement | None
+    peaks: dict[str, Means], differences: dict[str, Means], agreed: Agreement | None
 ) -> str:
     parts = []
-    known = {name: x for name, x in peaks.items() if x.n}
+    known = {name: x for name, x in peaks.items() if x.encoders.n}
     if known:
         name, first = next(iter(known.items()))
-        parts.append(f"{name} peaks at relative depth {first} (n = {first.n} encoders)")
+        parts.append(f"{name} peaks at relative depth {_both(first)}")
     if differences:
         name, x = list(differences.items())[-1]
         where = "over all benchmarks" if name == "all" else f"in {name}"
         parts.append(
-            f"metrics of rank geometry peak {x} deeper than those of dependence {where} (n = {x.n})"
+            f"metrics of rank geometry peak {_both(x)} deeper than those of dependence {where}"
         )
     if agreed:
-        parts.append(
-            f"{len(agreed.ranks)} scores rank {agreed.w.n} encoders with Kendall's W = {agreed.w}, "
-            f"p {p_text(agreed.p)}"
-        )
+        parts.append(f"{len(agreed.ranks)} scores rank alike: {_agreed(agreed)}")
     return "; ".join(parts) + "." if parts else "Not enough to say."
+
+
+def _both(x: Means) -> str:
+    own = f"{x.encoders} over {x.encoders.n} {AS_UNITS}"
+    if math.isnan(x.families.value):
+        return own
+    return f"{x.families} over {x.families.n} families, {own}"
+
+
+def _agreed(found: Agreement) -> str:
+    own = f"W = {found.w}, p {p_text(found.p)}, over {found.w.n} {AS_UNITS}"
+    if math.isnan(found.w_families.value):
+        return f"Kendall's {own}"
+    families = f"W = {found.w_families}, p {p_text(found.p_families)}"
+    return f"Kendall's {families}, over {found.w_families.n} families; {own}"
 
 
 def _profiles(gathered: Gathered, found: Depths) -> Chart:
@@ -144,50 +159,56 @@ def _draw_mean(figure: go.Figure, rows: pd.DataFrame, where: dict[str, int]) -> 
     )  # fmt: skip
 
 
-def _peaks(found: Depths, peaks: dict[str, Estimate]) -> Chart:
+def _peaks(found: Depths, peaks: dict[str, Means]) -> Chart:
     order = {family: k for k, family in enumerate([*COLOURS, ""])}
     family = found.families["family"]
-    labels = sorted((name for name in peaks if peaks[name].n), key=lambda s: order[family[s]])
+    labels = sorted(
+        (name for name in peaks if peaks[name].encoders.n), key=lambda s: order[family[s]]
+    )
     hidden = max(0, len(labels) - MOST_ROWS)
     labels = labels[:MOST_ROWS]
     figure = go.Figure()
     for number, label in enumerate(labels):
         colour = COLOURS.get(family[label], GREY)
-        dots(figure, [label], [peaks[label]], colour, shift=len(labels) - 1 - number)
+        dots(figure, [label], [peaks[label].best], colour, shift=len(labels) - 1 - number)
     finish(figure, 130 + 28 * len(labels), "relative depth of the peak")
     ticks = {"tickvals": list(range(len(labels))), "ticktext": labels[::-1]}
     figure.update_yaxes(range=[-0.6, len(labels) - 0.4], showline=False, ticks="", **ticks)
     figure.update_xaxes(range=[-0.03, 1.03])
     more = f" {hidden} more scores are in the table." * bool(hidden)
     caption = (
-        "Where scores peak: 0 is the first layer, 1 the last; mean over encoders with Student's "
-        "interval. Blue: rank geometry; orange: dependence; green: prediction; grey: others." + more
+        "Where scores peak: 0 is the first layer, 1 the last; mean over families, or over encoders "
+        "below five families, with Student's interval, of 95 % for all scores together. Blue: rank "
+        "geometry; orange: dependence; green: prediction; grey: others." + more
     )
     return Chart("depth_peaks", figure, caption)
 
 
-def _table(found: Depths, peaks: dict[str, Estimate]) -> Grid:
+def _table(found: Depths, peaks: dict[str, Means]) -> Grid:
     ceilings = found.profiles.groupby("score")["ceiling"].mean()
     lines = [
         {
             "score": name,
             "family": found.families["family"][name] or "–",
-            "encoders": str(x.n),
-            "depth of the peak": str(x),
+            "families": str(x.families.n),
+            "depth of the peak (families)": str(x.families),
+            "encoders": str(x.encoders.n),
+            "depth of the peak (encoders as units)": str(x.encoders),
             "ceiling": str(Estimate(float(ceilings[name]))),
         }
         for name, x in peaks.items()
     ]
     caption = (
-        "Relative depth of the highest layer: mean over encoders with Student's interval. The "
-        "ceiling is that of the score."
+        f"Relative depth of the highest layer: mean over families, then over {AS_UNITS}, with "
+        "Student's interval, of 95 % for all scores together (Bonferroni). The ceiling is that of "
+        "the score."
     )
     return Grid("depth_table", pd.DataFrame(lines), caption)
 
 
-def _differences(differences: dict[str, Estimate]) -> Chart:
+def _differences(differences: dict[str, Means]) -> Chart:
     figure = go.Figure()
-    labels, estimates = list(differences), list(differences.values())
+    labels, estimates = list(differences), [x.best for x in differences.values()]
     rule(figure, [0, 0], [-0.5, len(labels) - 0.5])
     dots(figure, labels, estimates, INK)
     finish(figure, 140 + 32 * len(labels), "peak of rank geometry less peak of dependence")
@@ -195,8 +216,8 @@ def _differences(differences: dict[str, Estimate]) -> Chart:
     room(figure, estimates, 0.0)
     caption = (
         "How much deeper metrics of rank geometry (RSA, Kendall) peak than those of "
-        "dependence (CKA, distance correlation, …): mean over encoders with Student's interval; "
-        + "; ".join(f"{name} {x}, n = {x.n}" for name, x in differences.items())
+        "dependence (CKA, distance correlation, …), with Student's interval, of 95 % for all rows "
+        "together; " + "; ".join(f"{name} {_both(x)}" for name, x in differences.items())
     )
     return Chart("depth_difference", figure, caption + ".")
 
@@ -213,8 +234,7 @@ def _ranks(agreed: Agreement) -> Chart:
     figure.update_traces(colorbar=bar)
     caption = (
         f"Rank of every encoder ({'rows' if upright else 'columns'}, the best mean rank first) by "
-        f"every score; 1 is the best. Kendall's W = {agreed.w}, n = {agreed.w.n}, "
-        f"p {p_text(agreed.p)}."
+        f"every score; 1 is the best. {_agreed(agreed)}."
     )
     return Chart("depth_ranks", figure, caption)
 
@@ -229,14 +249,17 @@ def _texts(rows: Sequence[str], columns: Sequence[str], ranks: np.ndarray) -> np
 def _concordance(agreed: Agreement) -> Grid:
     line = {
         "scores": str(len(agreed.ranks)),
+        "families": str(agreed.w_families.n),
+        "Kendall's W (families)": str(agreed.w_families),
+        "p (families)": p_text(agreed.p_families),
         "encoders": str(agreed.w.n),
-        "Kendall's W": str(agreed.w),
-        "p": p_text(agreed.p),
-        "by chance": f"{1 / len(agreed.ranks):.2f}",
+        "Kendall's W (encoders as units)": str(agreed.w),
+        "p (encoders as units)": p_text(agreed.p),
+        "by chance": short(1 / len(agreed.ranks)),
     }
     caption = (
-        "Do scores rank encoders alike? 1 is the same order by all of them. Interval: jackknife "
-        "over encoders, none where all agree; p: ranks shuffled in every score. Scores of one "
-        "benchmark share its data and agree for that reason too."
+        f"Do scores rank alike? Over families, then over {AS_UNITS}; 1 is the same order by all "
+        "scores. Interval: jackknife, none where all agree; p: ranks shuffled in every score. "
+        "Scores of one benchmark share its data and agree for that reason too."
     )
     return Grid("depth_agreement", pd.DataFrame([line]), caption)

@@ -19,7 +19,9 @@ from reporting.gathering.wide import (
     score_name,
     select_compared,
 )
-from reporting.statistics.estimates import Estimate, mean_estimate, within
+from reporting.statistics.estimates import Estimate, adjusted_level, mean_estimate, within
+from reporting.statistics.families import FEWEST as FEWEST_FAMILIES
+from reporting.statistics.families import family_labels, family_means
 from reporting.statistics.rankings import concordance
 
 GRID = np.linspace(0, 1, 21)
@@ -37,13 +39,16 @@ class Depths:
     peaks : DataFrame
         Encoders (rows) by scores: relative depth of the highest layer; the mean of equals.
     families : DataFrame
-        For every score, its benchmark and family.
+        For every score, its benchmark and family of metrics.
+    labels : Series
+        The family of every encoder.
     notes : list of str
     """
 
     profiles: pd.DataFrame
     peaks: pd.DataFrame
     families: pd.DataFrame
+    labels: pd.Series
     notes: list[str]
 
 
@@ -52,7 +57,8 @@ def depths(gathered: Gathered) -> Depths:
 
     Flat profiles have no peak; they and encoders of one layer are named.
     """
-    names = list(select_compared(gathered).index)
+    encoders = select_compared(gathered)
+    names = list(encoders.index)
     table = over_targets(layer_profiles(gathered, names))
     table = table.astype(dict.fromkeys(["name", "benchmark", "metric", "layer"], "str"))
     table = table.assign(score=score_name(table))
@@ -69,24 +75,50 @@ def depths(gathered: Gathered) -> Depths:
     best = table[(table["value"] >= high - 1e-12 * high.abs()) & ~flat]
     peaks = best.pivot_table("depth", "name", "score", sort=False)
     about = table.drop_duplicates("score").set_index("score")[["benchmark", "family"]]
-    return Depths(table, peaks.reindex(columns=list(about.index)), about, notes)
+    labels = family_labels(encoders)
+    return Depths(table, peaks.reindex(columns=list(about.index)), about, labels, notes)
 
 
-def peak_table(found: Depths) -> dict[str, Estimate]:
-    """Mean relative depth of the peak over encoders, with Student's interval, of every score."""
-    means = {str(name): mean_estimate(found.peaks[name].to_numpy(float)) for name in found.peaks}
-    return {name: within(mean, 0, 1) for name, mean in means.items()}
+@dataclass(frozen=True)
+class Means:
+    """A mean over families, each the mean of its encoders, and one over encoders."""
+
+    families: Estimate
+    encoders: Estimate
+
+    @property
+    def best(self) -> Estimate:
+        """That over families; over encoders, where families are too few."""
+        return self.encoders if math.isnan(self.families.value) else self.families
+
+
+def peak_table(found: Depths) -> dict[str, Means]:
+    """Mean relative depth of the peak of every score, with Student's intervals.
+
+    Intervals are of 95 % for all scores together.
+    """
+    level = adjusted_level(found.peaks.shape[1])
+    return {str(name): _means(found, found.peaks[name], 0, level) for name in found.peaks}
+
+
+def _means(found: Depths, values: pd.Series, low: float, level: float) -> Means:
+    known = values.dropna()
+    grouped = known.groupby(found.labels.loc[known.index].to_numpy(), sort=False).mean()
+    both = [within(mean_estimate(x.to_numpy(float), level), low, 1) for x in (grouped, known)]
+    few = len(grouped) < FEWEST_FAMILIES
+    return Means(Estimate(math.nan, n=len(grouped)) if few else both[0], both[1])
 
 
 def peak_difference(
     found: Depths, first: str = "rank geometry", second: str = "dependence"
-) -> dict[str, Estimate]:
+) -> dict[str, Means]:
     """How much deeper one family of metrics peaks than another, of every benchmark, and of all.
 
-    The mean over the metrics of a family, within each encoder; then the mean over encoders of
-    the differences with Student's interval. ``all`` is the mean over benchmarks of each encoder.
+    The mean over the metrics of a family, within each encoder; then the mean of the differences
+    with Student's interval, of 95 % for all of them together. ``all`` is the mean over benchmarks
+    of each encoder.
     """
-    per_benchmark = {}
+    apart = {}
     for benchmark, about in found.families.groupby("benchmark", sort=False):
         sides = [
             found.peaks[about.index[about["family"] == family]].mean(axis=1)
@@ -94,15 +126,11 @@ def peak_difference(
         ]
         difference = sides[0] - sides[1]
         if difference.notna().any():
-            per_benchmark[str(benchmark)] = difference
-    estimates = {
-        name: within(mean_estimate(values.to_numpy(float)), -1, 1)
-        for name, values in per_benchmark.items()
-    }
-    if len(per_benchmark) > 1:
-        together = pd.DataFrame(per_benchmark).mean(axis=1)
-        estimates["all"] = within(mean_estimate(together.to_numpy(float)), -1, 1)
-    return estimates
+            apart[str(benchmark)] = difference
+    if len(apart) > 1:
+        apart["all"] = pd.DataFrame(apart).mean(axis=1)
+    level = adjusted_level(len(apart))
+    return {name: _means(found, values, -1, level) for name, values in apart.items()}
 
 
 def mean_profile(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
@@ -125,15 +153,19 @@ class Agreement:
 
     Attributes
     ----------
-    w : Estimate
-    p : float
-        Of as large a W when every score deals its ranks at random.
+    w_families, p_families : Estimate, float
+        Of the means of families; none below five.
+    w, p : Estimate, float
+        Kendall's W of encoders, and the p of as large a W when every score deals its ranks at
+        random.
     ranks : DataFrame
         Scores (rows) by encoders: 1 is the best.
     left : list of str
         Scores or encoders that were left out for want of the others' cells.
     """
 
+    w_families: Estimate
+    p_families: float
     w: Estimate
     p: float
     ranks: pd.DataFrame
@@ -162,7 +194,12 @@ def agreement(
     rare = [str(name) for name in table if name not in kept]
     left = [f"not ranked by, too few encoders have them: {', '.join(rare)}"] if rare else []
     left += [f"{name}: lacks a score" for name in table.index.difference(kept.index, sort=False)]
+    means = family_means(kept, family_labels(select_compared(gathered)))
+    by_family = Estimate(math.nan, n=len(means)), math.nan
+    if len(means) >= FEWEST_FAMILIES:
+        by_family = concordance(means.to_numpy(float).T, seed)
     w, p = concordance(kept.to_numpy(float).T, seed)
     ranks = kept.rank(ascending=False).T
     order = ranks.mean().sort_values(kind="stable").index
-    return Agreement(w, math.nan if math.isnan(w.value) else p, ranks[order], left)
+    own = math.nan if math.isnan(w.value) else p
+    return Agreement(*by_family, w, own, ranks[order], left)

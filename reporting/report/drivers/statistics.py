@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 
 from reporting.statistics.correlations import FEWEST, correlate
-from reporting.statistics.estimates import Estimate
+from reporting.statistics.estimates import Estimate, adjusted_level
+from reporting.statistics.families import FEWEST as FEWEST_FAMILIES
+from reporting.statistics.families import family_labels, family_means
 from reporting.statistics.groups import (
     Comparison,
     compare_groups,
-    p_of_families,
+    holm,
     rank_p,
     shared_share,
 )
@@ -27,20 +29,50 @@ ENTANGLED = 0.9
 
 
 @dataclass(frozen=True)
-class Factor:
-    """One field of the encoders against one alignment score; ``groups`` or ``slope`` is known.
+class Result:
+    """One alignment score by one field over units of one kind; ``groups`` or ``slope`` is known."""
 
-    ``p`` takes encoders for units, ``p_families`` families (NaN of the family itself, and of
-    numbers).
+    n: int
+    p: float
+    groups: Comparison | None = None
+    slope: Estimate | None = None
+
+
+NONE = Result(0, math.nan)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One field of the encoders against one alignment score.
+
+    Attributes
+    ----------
+    families : Result
+        The mean of each family in each group is a unit; nothing of the family itself, and below
+        five such units, or no more of them than groups.
+    encoders : Result
+        Encoders are units, related ones counted as independent.
     """
 
     score: str
     field: str
-    n: int
-    p: float
-    p_families: float = math.nan
-    groups: Comparison | None = None
-    slope: Estimate | None = None
+    families: Result
+    encoders: Result
+
+
+def of_families(row: Factor) -> Result:
+    """The result with families as units."""
+    return row.families
+
+
+def of_encoders(row: Factor) -> Result:
+    """The result with encoders as units."""
+    return row.encoders
+
+
+def adjust(found: Sequence[Factor], units: Callable[[Factor], Result]) -> list[float]:
+    """p of every row with units of one kind, adjusted for all of them (Holm)."""
+    return holm([units(row).p for row in found])
 
 
 def known_fields(encoders: pd.DataFrame) -> pd.DataFrame:
@@ -51,31 +83,63 @@ def known_fields(encoders: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(known | {name: x.where(x > 0) for name, x in numbers.items()})
 
 
-def factors(brain: pd.DataFrame, known: pd.DataFrame, seed: int = 0) -> Iterator[Factor]:
+def factors(brain: pd.DataFrame, known: pd.DataFrame, seed: int = 0) -> list[Factor]:
     """Every alignment score by every field over the encoders of which both are known.
 
-    Groups: eta² and its permutation p; a group of one encoder counts. Numbers: Spearman's
-    correlation with their bootstrap interval and its permutation p.
+    Groups: eta² and its permutation p; a group of one unit counts. Numbers: Spearman's correlation
+    with the logarithm and its permutation p. Intervals are of 95 % for all rows together.
     """
-    families = known[FAMILY].where(known[FAMILY].notna(), pd.Series(known.index, known.index))
-    for score in brain:
-        for field in GROUPS:
-            both = pd.concat([brain[score], known[field]], axis=1).dropna()
-            labels = both[field].astype(str).tolist()
-            if len(set(labels)) < 2 or len(labels) <= len(set(labels)):
-                continue
-            values = both[score].to_numpy(float)
-            made = compare_groups(values, labels, seed=seed)
-            own = families.loc[both.index].tolist()
-            whole = p_of_families(values, labels, own, seed=seed) if field != FAMILY else math.nan
-            yield Factor(str(score), field, len(both), made.p, whole, groups=made)
-        for field in NUMBERS:
-            both = pd.concat([brain[score], known[field]], axis=1).dropna()
-            if len(both) < FEWEST or both[field].nunique() < 3:
-                continue
-            x, y = both[score].to_numpy(float), np.log10(both[field].to_numpy(float))
-            slope = correlate(x, y, "spearman", seed=seed)
-            yield Factor(str(score), field, len(both), rank_p(x, y, seed=seed), slope=slope)
+    labels = family_labels(known)
+    pairs = [(str(s), f) for s in brain for f in GROUPS | NUMBERS if _enough(brain[s], known[f])]
+    level = adjusted_level(len(pairs))
+    found = []
+    for score, field in pairs:
+        both = pd.DataFrame({"value": brain[score], "field": known[field]}).dropna()
+        units = family_units(both, labels)
+        test = _of_groups if field in GROUPS else _of_numbers
+        by_family = NONE
+        if field != FAMILY and len(units) >= FEWEST_FAMILIES and _enough(*_sides(units)):
+            by_family = test(units, seed, level)
+        found.append(Factor(score, field, by_family, test(both, seed, level)))
+    return found
+
+
+def family_units(both: pd.DataFrame, families: pd.Series) -> pd.DataFrame:
+    """Columns value and field: the mean of each family, of groups that of each family in a group.
+
+    Means of numbers are those of logarithms.
+    """
+    family = families.loc[both.index].to_numpy()
+    if both["field"].dtype == object:
+        made = both.assign(family=family).groupby(["family", "field"], sort=False)["value"].mean()
+        return made.reset_index()[["value", "field"]]
+    logs = both.assign(field=np.log10(both["field"].to_numpy(float)))
+    means = family_means(logs, families)
+    return means.assign(field=10 ** means["field"])
+
+
+def _sides(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    return table["value"], table["field"]
+
+
+def _enough(score: pd.Series, field: pd.Series) -> bool:
+    """Two groups and more units than groups; or five units of three numbers."""
+    values = field[score.notna() & field.notna()]
+    if field.dtype == object:
+        return 2 <= values.nunique() < len(values)
+    return len(values) >= FEWEST and values.nunique() >= 3
+
+
+def _of_groups(both: pd.DataFrame, seed: int, level: float) -> Result:
+    labels = both["field"].astype(str).tolist()
+    made = compare_groups(both["value"].to_numpy(float), labels, seed=seed, level=level)
+    return Result(len(both), made.p, groups=made)
+
+
+def _of_numbers(both: pd.DataFrame, seed: int, level: float) -> Result:
+    x, y = both["value"].to_numpy(float), np.log10(both["field"].to_numpy(float))
+    slope = correlate(x, y, "spearman", level=level)
+    return Result(len(both), rank_p(x, y, seed=seed), slope=slope)
 
 
 def entangled(known: pd.DataFrame) -> list[tuple[str, str, float]]:

@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from reporting.report.emergence.rises import (
-    Curve,
-)
+from reporting.report.emergence.curves import Curve
 from reporting.trajectory.panels import StepAxis
 
 DASHES = {True: "solid", False: "dash"}

@@ -21,15 +21,9 @@ from reporting.drawing.pieces import (
     translucent,
 )
 from reporting.report.emergence.axis import Axis, owners, shared_steps
+from reporting.report.emergence.curves import REGION, SCORE, TARGET, TASK, Curve
 from reporting.report.emergence.leads import Lead
-from reporting.report.emergence.rises import (
-    REGION,
-    SCORE,
-    TARGET,
-    TASK,
-    Curve,
-    Rise,
-)
+from reporting.report.emergence.rises import Rise
 from reporting.statistics.estimates import Estimate, number_text
 from reporting.trajectory.panels import GREY, step_text
 

@@ -1,194 +1,25 @@
-"""Curves of scores over training, when each rises, and which rises first."""
+"""When each score rises over training: of every run, and over the runs of an encoder."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Float
-from numpy import ndarray
 
-from reporting.gathering.downstream_scores import downstream, global_scores
-from reporting.gathering.gathered import Gathered
-from reporting.gathering.wide import (
-    NON_PRIMARY,
-    PRIMARY,
-    alignment_heads,
-    best_targets,
-    ceilings,
-    layer_profiles,
-    over_encoders,
-)
+from reporting.report.emergence.curves import Curve
 from reporting.statistics.estimates import Estimate, geometric_mean, mean_estimate
-from reporting.statistics.timing import emergence
-
-FEWEST = 3
-ALIKE = ["written", "family", "trained_on", "objective", "parameters"]
-"""Runs that are the same in these differ in their seed."""
-SCORE, TARGET, REGION, TASK = "score", "target", "region", "task"
-PRIMARY_NAME, OTHER_NAME = "primary", "non-primary"
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One score of one training run.
-
-    Attributes
-    ----------
-    run, encoder : str
-        Runs that differ in their seed have the same encoder (:func:`seeds`).
-    name : str
-        Of the run's last step, by which the encoder is coloured.
-    kind : str
-        score, target, region (the mean over primary or non-primary targets) or task.
-    score : str
-        What is scored; of targets and regions, the score they are part of.
-    part : str
-        The target or region.
-    steps, values : array of shape (steps,)
-        Higher is better.
-    hours_per_step : float
-        Hours of audio; NaN where not known.
-    ceiling : float
-    """
-
-    run: str
-    encoder: str
-    name: str
-    kind: str
-    score: str
-    part: str
-    steps: Float[ndarray, " t"]
-    values: Float[ndarray, " t"]
-    hours_per_step: float
-    ceiling: float = math.nan
-
-    @property
-    def label(self) -> str:
-        """Score and part."""
-        return f"{self.score} {self.part}".strip().removeprefix("probe/")
-
-
-def training_runs(gathered: Gathered) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Runs with at least three evaluated steps: their steps in order, each once."""
-    trained = gathered.encoders[gathered.encoders["step"].notna()]
-    for run, table in trained.groupby(trained["run"].astype(str), sort=False):
-        table = table.sort_values("step", kind="stable").drop_duplicates("step", keep="last")
-        if len(table) >= FEWEST:
-            yield str(run), table
-
-
-def curves(gathered: Gathered) -> tuple[list[Curve], list[str]]:
-    """Alignment scores, their targets, regions and downstream tasks of every training run.
-
-    Scores that a run has at fewer than three steps are left out; where one lacks some of the
-    run's steps it is of those it has, and named.
-    """
-    runs = list(training_runs(gathered))
-    called = seeds(runs)
-    names = [name for _, table in runs for name in table.index]
-    if not names:
-        return [], []
-    heads = alignment_heads(gathered)
-    brain = over_encoders(heads, names)
-    fine = best_targets(layer_profiles(gathered, names))
-    targets = over_encoders(fine, names)
-    tasks = downstream(gathered, names)
-    known = {**ceilings(heads), **ceilings(fine)} if len(fine) else dict(ceilings(heads))
-    parts = {row.score: row for row in fine.drop_duplicates("score").itertuples()}
-    found: list[Curve] = []
-    notes = list(tasks.notes)
-    for run, table in runs:
-        own = list(table.index)
-        whole = _blank(run, called[run], table)
-        made = _of_table(whole, SCORE, brain.loc[own], table, notes)
-        for curve in _of_table(whole, TARGET, targets.loc[own], table, notes):
-            row = parts[curve.score]
-            score = curve.score.removesuffix(f" {row.target}")
-            ceiling = known.get(curve.score, math.nan)
-            made.append(replace(curve, score=score, part=str(row.target), ceiling=ceiling))
-        made += _regions(made)
-        made += _of_table(whole, TASK, tasks.values.loc[own], table, notes)
-        scores, _ = global_scores(downstream(gathered, own), own)
-        overall = pd.DataFrame({score.label: score.values for score in scores[:1]}).reindex(own)
-        made += _of_table(whole, TASK, overall, table, notes)
-        found += [
-            replace(c, ceiling=known.get(c.score, math.nan)) if c.kind == SCORE else c for c in made
-        ]
-    return found, notes
-
-
-def seeds(runs: Sequence[tuple[str, pd.DataFrame]]) -> dict[str, str]:
-    """What the encoder of each run is called: the same where runs differ in their seed only.
-
-    Those are runs of one name (in their rows) whose family, data, objective and parameters are
-    the same. Runs that were given other names by hand are told apart.
-    """
-    kinds: dict[tuple[str, ...], list[tuple[str, str]]] = {}
-    for run, table in runs:
-        last = table.iloc[-1]
-        label, written = str(last["encoder"]), str(last.get("written", last["encoder"]))
-        by_hand = "" if label == written or label.startswith(f"{written} (") else label
-        key = (*(str(last.get(name)) for name in ALIKE), by_hand)
-        kinds.setdefault(key, []).append((run, label))
-    count = Counter(key[0] for key in kinds)
-    called: dict[str, str] = {}
-    for key, members in kinds.items():
-        labels = list(dict.fromkeys(label for _, label in members))
-        more = f" and {len(labels) - 1} more"
-        alone = labels[0] if len(labels) == 1 else ""
-        name = alone or key[-1] or (key[0] if count[key[0]] == 1 else labels[0] + more)
-        called |= {run: name for run, _ in members}
-    return called
-
-
-def _blank(run: str, encoder: str, table: pd.DataFrame) -> Curve:
-    last = table.iloc[-1]
-    hours = pd.to_numeric(pd.Series([last["hours"]]), errors="coerce").iloc[0]
-    final = float(last["step"])
-    rate = float(hours) / final if final > 0 else math.nan
-    empty = np.zeros(0)
-    return Curve(run, encoder, str(table.index[-1]), "", "", "", empty, empty, rate)
-
-
-def _of_table(
-    blank: Curve, kind: str, values: pd.DataFrame, table: pd.DataFrame, notes: list[str]
-) -> list[Curve]:
-    steps = table["step"].to_numpy(float)
-    found = []
-    for column in values:
-        held = values[column].notna().to_numpy()
-        if held.sum() < FEWEST:
-            continue
-        if not held.all() and kind != TARGET:
-            notes.append(f"{blank.run}: {column} at {held.sum()} of {len(held)} steps only")
-        known = values[column].to_numpy(float)[held]
-        found.append(replace(blank, kind=kind, score=str(column), steps=steps[held], values=known))
-    return found
-
-
-def _regions(made: Sequence[Curve]) -> list[Curve]:
-    """Means over primary and over non-primary targets of each score, at the steps they share."""
-    found = []
-    targets = [curve for curve in made if curve.kind == TARGET]
-    for score in dict.fromkeys(curve.score for curve in targets):
-        for part, wanted in ((PRIMARY_NAME, PRIMARY), (OTHER_NAME, NON_PRIMARY)):
-            own = [c for c in targets if c.score == score and c.part in wanted]
-            if own and all(np.array_equal(c.steps, own[0].steps) for c in own):
-                mean = np.mean([c.values for c in own], axis=0)
-                found.append(replace(own[0], kind=REGION, part=part, values=mean, ceiling=math.nan))
-    return found
+from reporting.statistics.timing import Emergence, emergence
 
 
 @dataclass(frozen=True)
 class Rise:
     """When one score of one encoder rises: means over runs with Student's interval, in steps.
 
-    Times to half have the geometric mean.
+    Times to half have the geometric mean over the runs that rise beyond their noise; of one run,
+    the interval of its own noise (:func:`reporting.statistics.timing.half_time`). ``highest`` and
+    ``decline`` are maxima over steps and optimistic. ``steps`` is the largest number of steps,
+    ``flat`` the number of runs without a time.
     """
 
     encoder: str
@@ -200,28 +31,29 @@ class Rise:
     rise: Estimate
     half: Estimate
     half_hours: Estimate
-    peak: Estimate
-    peak_step: Estimate
+    highest: Estimate
+    highest_step: Estimate
     decline: Estimate
     ceiling: float
     runs: int
+    flat: int
+    steps: int
 
 
-def rises(found: Sequence[Curve]) -> list[Rise]:
+def rises(found: Sequence[Curve], seed: int = 0) -> list[Rise]:
     """One row for every encoder and score, over its runs."""
     groups: dict[tuple[str, str, str], list[Curve]] = {}
     for curve in found:
         groups.setdefault((curve.encoder, curve.kind, curve.label), []).append(curve)
-    return [_rise(group) for group in groups.values()]
+    return [_rise(group, seed) for group in groups.values()]
 
 
-def _rise(group: Sequence[Curve]) -> Rise:
-    each = [emergence(curve.values, curve.steps) for curve in group]
+def _rise(group: Sequence[Curve], seed: int) -> Rise:
+    each = [emergence(curve.values, curve.steps, curve.errors, seed) for curve in group]
 
-    def over_runs(values: Sequence[float | ndarray]) -> Estimate:
+    def over_runs(values: Sequence[float]) -> Estimate:
         return mean_estimate(np.array(values, dtype=float))
 
-    hours = [e.half * curve.hours_per_step for e, curve in zip(each, group, strict=True)]
     first = group[0]
     return Rise(
         first.encoder,
@@ -231,11 +63,23 @@ def _rise(group: Sequence[Curve]) -> Rise:
         over_runs([e.start for e in each]),
         over_runs([e.final for e in each]),
         over_runs([e.rise for e in each]),
-        geometric_mean(np.array([e.half for e in each])),
-        geometric_mean(np.array(hours)),
-        over_runs([e.peak for e in each]),
-        over_runs([e.peak_time for e in each]),
+        _half(each, [1.0] * len(group)),
+        _half(each, [curve.hours_per_step for curve in group]),
+        over_runs([e.highest for e in each]),
+        over_runs([e.highest_time for e in each]),
         over_runs([e.decline for e in each]),
         first.ceiling,
         len(group),
+        sum(np.isnan(e.half.value) for e in each),
+        max(len(curve.steps) for curve in group),
+    )
+
+
+def _half(each: Sequence[Emergence], scales: Sequence[float]) -> Estimate:
+    """Times to half in units of ``scales`` steps, over runs; of one run with its own interval."""
+    if len(each) == 1:
+        own, scale = each[0].half, scales[0]
+        return Estimate(own.value * scale, own.low * scale, own.high * scale, own.n)
+    return geometric_mean(
+        np.array([e.half.value * scale for e, scale in zip(each, scales, strict=True)])
     )

@@ -9,21 +9,15 @@ import pandas as pd
 
 from reporting.drawing.pieces import encoder_looks, legend
 from reporting.gathering.gathered import Gathered
+from reporting.report.emergence.curves import OTHER_NAME, REGION, SCORE, TASK, Curve, curves
 from reporting.report.emergence.figures import halves, lead_map, trajectories
 from reporting.report.emergence.leads import Lead, leads
-from reporting.report.emergence.rises import (
-    OTHER_NAME,
-    REGION,
-    SCORE,
-    TASK,
-    Curve,
-    Rise,
-    curves,
-    rises,
-)
+from reporting.report.emergence.rises import Rise, rises
 from reporting.report.emergence.target_figures import components
 from reporting.report.section import Chart, Grid, Section
 from reporting.statistics.estimates import Estimate, number_text, short
+from reporting.statistics.isotonic import FEWEST
+from reporting.statistics.timing import SURE
 
 QUESTION = "When does it emerge?"
 
@@ -35,8 +29,8 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     if not brain:
         note = "no training run with alignment at three steps or more"
         return Section("emergence", QUESTION, "Not enough to say.", [], [note])
-    table, ahead = rises(found), leads(found)
-    regions = leads(found, REGION, REGION)
+    table, ahead = rises(found, seed), leads(found, seed=seed)
+    regions = leads(found, REGION, REGION, seed)
     charts, left = _charts(gathered, found, table, ahead)
     notes += [*_run_notes(found, table), *left]
     items = [*charts, _table(table)]
@@ -51,12 +45,16 @@ def _answer(
     runs = len({curve.run for curve in found})
     rising = [row for row in table if row.kind == SCORE and row.half.value > 0]
     if not rising:
-        return f"In {runs} training runs no alignment score ends above its first value."
+        return f"In {runs} training runs no alignment score rises beyond its noise."
     first = rising[0]
     text = f"{first.label} of {first.encoder} has made half of its rise after {_steps(first.half)}"
     if first.half_hours.value > 0:
         text += f" ({first.half_hours.value:.2g} hours of audio)"
     text += f", n = {first.half.n} run{'s' * (first.half.n != 1)}"
+    scores = [row for row in table if row.kind == SCORE]
+    flat, curves_of_scores = sum(row.flat for row in scores), sum(row.runs for row in scores)
+    if flat:
+        text += f". {flat} of {curves_of_scores} curves of alignment scores are flat: no time"
     for row in regions[:1]:
         doublings = row.doublings
         if not math.isnan(doublings.value):
@@ -69,12 +67,13 @@ def _answer(
         earlier = sum(row.doublings.value > 0 for row in known)
         most = max(row.doublings.n for row in known)
         text += (
-            f". In {earlier} of {len(known)} pairs of an alignment score and a task the alignment "
-            f"score is half way first (n = {most} {known[0].unit} at most)"
+            f". In {earlier} of {len(known)} pairs of an alignment score and a task that both rise "
+            f"the alignment score is half way first (half by chance; n = {most} {known[0].unit} at "
+            "most)"
         )
         sure = [row.doublings.low > 0 for row in known if not math.isnan(row.doublings.low)]
         text += (
-            f", with an interval above 0 in {sum(sure)} of {len(sure)}"
+            f", with an adjusted interval above 0 in {sum(sure)} of {len(sure)}"
             if sure
             else ", too few for intervals"
         )
@@ -97,7 +96,10 @@ def _run_notes(found: Sequence[Curve], table: Sequence[Rise]) -> list[str]:
                 f"for one encoder that differs in its seed ({', '.join(names)})"
             )
         if len(own_runs) == 1:
-            notes.append(f"{encoder}: one run, so that its times have no interval")
+            notes.append(
+                f"{encoder}: one run, so that intervals of its times are of the noise from step to "
+                "step and not of other seeds"
+            )
         ends = {curve.run: float(curve.steps[-1]) for curve in found if curve.encoder == encoder}
         if len(set(ends.values())) > 1:
             told = ", ".join(f"{end:,.0f}" for end in sorted(set(ends.values())))
@@ -110,12 +112,20 @@ def _run_notes(found: Sequence[Curve], table: Sequence[Rise]) -> list[str]:
         notes.append(f"hours of audio are not known of {', '.join(sorted(unknown))}")
     for encoder in dict.fromkeys(row.encoder for row in table):
         own = [r for r in table if r.encoder == encoder and r.kind in (SCORE, TASK)]
-        falls = [f"{r.label} ({r.runs - r.half.n} of {r.runs})" for r in own if r.half.n < r.runs]
-        if falls:
+        few = [r.label for r in own if r.steps < FEWEST]
+        flat = [f"{r.label} ({r.flat} of {r.runs})" for r in own if r.flat and r.steps >= FEWEST]
+        if few:
             notes.append(
-                f"{encoder}: no time to half, since runs end no higher than they began: "
-                f"{', '.join(falls)}"
+                f"{encoder}: no time to half, since fewer than {FEWEST} steps cannot tell a rise "
+                f"from noise: {', '.join(few)}"
             )
+        if flat:
+            notes.append(
+                f"{encoder}: flat, no time to half, since the rise is not beyond the noise of its "
+                f"steps: {', '.join(flat)}"
+            )
+    if table:
+        notes.append(f"a curve that is flat is given a time in {SURE:.0%} of cases")
     return notes
 
 
@@ -151,9 +161,9 @@ def _charts(
         items.append(Chart("emergence_targets", parts, caption))
     marks, unseen = halves(table, looks[0], families)
     caption = (
-        "When each score stands half way from its first to its last value: geometric mean over "
-        "runs, with Student's interval of logarithms; very wide ones end at the edge and are "
-        "whole in the table."
+        "When each score that rises stands half way up its isotonic fit: geometric mean over "
+        "runs, with Student's interval of logarithms, and of one run the interval of its noise; "
+        "very wide ones end at the edge and are whole in the table. Flat curves have no mark."
     )
     items.append(Chart("emergence_half", marks, caption))
     if any(not math.isnan(row.doublings.value) for row in ahead):
@@ -177,19 +187,21 @@ def _table(table: Sequence[Rise]) -> Grid:
             "start": str(row.start),
             "end": str(row.final),
             "rise": str(row.rise),
-            "steps to half": number_text(row.half),
+            "steps to half": number_text(row.half) if row.half.n else "flat",
             "hours to half": number_text(row.half_hours),
-            "peak": str(row.peak),
-            "step of the peak": number_text(row.peak_step),
-            "decline": str(row.decline),
+            "runs that are flat": str(row.flat),
+            "highest (optimistic)": f"{row.highest}, of {row.steps} steps",
+            "step of the highest": number_text(row.highest_step),
+            "decline (optimistic)": str(row.decline),
             "ceiling": short(row.ceiling),
         }
         for row in table
     ]
     caption = (
-        "Rise from the first to the last evaluated step, the step at which half of it is made "
-        "(straight lines between steps), the highest value and what is lost after it. Means over "
-        "runs with Student's interval; decline is of each run's own peak and never negative."
+        "Rise from the first to the last evaluated step; the step at which half of it is made "
+        "(isotonic fit, its bias taken out; flat: not beyond the noise of the steps); the highest "
+        "value and what is lost after it. Both are maxima: of steps that are equally good, one is "
+        "the highest by chance. Means over runs with Student's interval, each of its row alone."
     )
     return Grid("emergence_table", pd.DataFrame(lines), caption)
 
@@ -210,7 +222,7 @@ def _leads(table: Sequence[Lead]) -> Grid:
         "Does the first lead the second? Doublings: log2 of the second time to half by the first. "
         "Shift: by how much of the run the second curve is late where both fit best. Positive: "
         "the first leads. Means over runs of one encoder, or over encoders (of each the mean over "
-        "its runs), with Student's interval from three on; none is adjusted for the number of "
-        "pairs."
+        "its runs), with Student's interval from three on; 95 % for all pairs of a kind together "
+        "(Bonferroni). Runs in which either is flat do not count."
     )
     return Grid("emergence_leads_table", pd.DataFrame(lines), caption)

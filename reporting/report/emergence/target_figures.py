@@ -14,12 +14,7 @@ from reporting.drawing.pieces import (
 )
 from reporting.gathering.wide import NON_PRIMARY, PRIMARY
 from reporting.report.emergence.axis import DASHES, Axis, owners, shared_steps
-from reporting.report.emergence.rises import (
-    OTHER_NAME,
-    PRIMARY_NAME,
-    TARGET,
-    Curve,
-)
+from reporting.report.emergence.curves import OTHER_NAME, PRIMARY_NAME, TARGET, Curve
 
 
 def components(

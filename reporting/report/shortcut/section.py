@@ -14,6 +14,7 @@ from reporting.drawing.pieces import (
     finish,
     heat_map,
     label_places,
+    legend,
     log_axis,
     room,
     rule,
@@ -33,7 +34,9 @@ from reporting.report.shortcut.statistics import (
     over_models,
     separate_pairs,
 )
-from reporting.statistics.estimates import short
+from reporting.statistics.estimates import Estimate, short
+from reporting.statistics.families import AS_UNITS
+from reporting.statistics.ordering import CHANCE
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO
 
 QUESTION = "Is alignment a shortcut?"
@@ -66,13 +69,13 @@ def _answer(found: Pairing, rows: Sequence[Shortcut], runs: Mapping[str, list[Sh
     parts = []
     own = [row for row in rows if row.kind == ALIGNMENT]
     if own:
-        best = max(own, key=lambda row: row.accuracy.value)
+        best = max(own, key=lambda row: _by_units(row).value)
         told, of = separate_pairs(found, best.score)
         parts.append(
-            f"Of {len(own)} alignment scores {best.score} orders pairs of encoders best: "
-            f"{best.accuracy} of them as the {best.truth} does (n = {best.accuracy.n}), which "
-            f"tells it from {told} of {of} others; taking its first, {best.pick}, loses "
-            f"{short(best.loss)} of that score"
+            f"Of {len(own)} alignment scores {best.score} orders pairs best, as the {best.truth} "
+            f"does: {_pairs_text(best)} ({short(CHANCE, 1)} by chance; the best of {len(own)}, "
+            f"optimistic), which tells it from {told} of {of} others; taking its first, "
+            f"{best.pick}, loses {short(best.loss)} of that score"
         )
     if runs:
         means = [row for row in across_runs(runs) if not math.isnan(row[1].value)]
@@ -82,35 +85,55 @@ def _answer(found: Pairing, rows: Sequence[Shortcut], runs: Mapping[str, list[Sh
             best_run = max(brain, key=lambda row: row[1].value)
             parts.append(
                 f"Within {len(runs)} training run{'s' * (len(runs) != 1)} {best_run[0]} orders "
-                f"checkpoints best of {len(brain)} scores: {best_run[1]} of pairs; taking the "
-                f"later one is right in {by_step[1]}"
+                f"checkpoints best of {len(brain)} scores (optimistic): {best_run[1]} of pairs, "
+                f"{short(CHANCE, 1)} by chance; taking the later one is right in {by_step[1]}"
             )
     return ". ".join(parts) + "." if parts else "Not enough to say."
+
+
+def _by_units(row: Shortcut) -> Estimate:
+    """Share of pairs of families in order; of encoders, where families are too few."""
+    return row.accuracy if math.isnan(row.by_family.value) else row.by_family
+
+
+def _pairs_text(row: Shortcut) -> str:
+    own = f"{row.accuracy} of those of {row.accuracy.n} {AS_UNITS}"
+    if math.isnan(row.by_family.value):
+        return own
+    return f"{row.by_family} of pairs of {row.by_family.n} families, {own}"
 
 
 def _accuracy(rows: Sequence[Shortcut]) -> Chart:
     figure = go.Figure()
     shown = [row for row in rows if row.kind == ALIGNMENT][:MOST]
     shown += [row for row in rows if row.kind == TASK][:MOST]
-    rule(figure, [0.5, 0.5], [-0.5, len(shown) - 0.5])
+    rule(figure, [CHANCE, CHANCE], [-0.5, len(shown) - 0.5])
     labels = [row.score for row in shown]
     for kind, (colour, symbol) in LOOKS.items():
         places = [k for k, row in enumerate(shown) if row.kind == kind]
-        if places:
-            own = [shown[k] for k in places]
-            names = [row.score for row in own]
-            # The first of the figure is on top.
-            dots(figure, names, [row.accuracy for row in own], colour, symbol, kind,
-                 shift=len(shown) - len(own) - places[0])  # fmt: skip
+        if not places:
+            continue
+        own = [shown[k] for k in places]
+        names = [row.score for row in own]
+        shift = float(len(shown) - len(own) - places[0])  # the first of the figure is on top
+        families = [row.by_family for row in own]
+        some = any(not math.isnan(x.value) for x in families)
+        if some:
+            dots(figure, names, families, colour, symbol, f"{kind}, families", shift + 0.14)
+        dots(figure, names, [row.accuracy for row in own], GREY, symbol, f"{kind}, encoders",
+             shift - 0.14 * some)  # fmt: skip
     ticks = {"tickvals": list(range(len(labels))), "ticktext": labels[::-1]}
-    finish(figure, 130 + 30 * len(labels), "share of pairs of encoders in the right order")
+    title = f"share of pairs in the right order ({short(CHANCE, 1)} by chance, dashed)"
+    finish(figure, 150 + 40 * len(labels), title)
+    legend(figure)
     figure.update_yaxes(range=[-0.6, len(labels) - 0.4], showline=False, ticks="", **ticks)
-    room(figure, [row.accuracy for row in shown], 0.5)
+    room(figure, [x for row in shown for x in (row.by_family, row.accuracy)], CHANCE)
     truth = next((row.truth for row in rows if row.kind == ALIGNMENT), "global score")
     caption = (
-        f"Pairs of encoders that each alignment score puts into the order of the {truth} (blue), "
-        "and that each task puts into the order of the other tasks (orange squares); .5 is chance. "
-        "Intervals: jackknife over encoders."
+        f"Pairs that each alignment score puts into the order of the {truth} (circles), and that "
+        f"each task puts into the order of the other tasks (squares): families (coloured), then "
+        f"{AS_UNITS} (grey). {short(CHANCE, 1)} is chance (dashed). Intervals: jackknife, of 95 % "
+        f"for all {len(rows)} rows together (Bonferroni)."
     )
     return Chart("shortcut_accuracy", figure, caption)
 
@@ -123,27 +146,32 @@ def _cost(rows: Sequence[Shortcut]) -> list[Chart]:
     height = 460
     x = [math.log10(row.seconds) for row in known]
     names = [row.score.removeprefix("probe/") for row in known]
-    where = label_places(x, [row.accuracy.value for row in known], names, (780, height - 120))
+    shares = [_by_units(row) for row in known]
+    where = label_places(x, [share.value for share in shares], names, (780, height - 120))
     for kind, (colour, symbol) in LOOKS.items():
         own = [k for k, row in enumerate(known) if row.kind == kind]
         figure.add_scatter(
             x=[known[k].seconds for k in own],
-            y=[known[k].accuracy.value for k in own],
-            error_y=error_bars([known[k].accuracy for k in own], colour),
+            y=[shares[k].value for k in own],
+            error_y=error_bars([shares[k] for k in own], colour),
             mode="markers+text",
             text=[names[k] if where[k] else "" for k in own],
             textposition=[where[k] or "middle right" for k in own],
             textfont={"size": 13, "color": INK},
             marker={"color": colour, "size": 11, "symbol": symbol},
-            hovertext=[f"{names[k]}: {known[k].accuracy}, {known[k].seconds:.3g} s" for k in own],
+            hovertext=[f"{names[k]}: {shares[k]}, {known[k].seconds:.3g} s" for k in own],
             hoverinfo="text",
             cliponaxis=False,
         )
+    ends = [min(row.seconds for row in known), max(row.seconds for row in known)]
+    rule(figure, ends, [CHANCE, CHANCE])
     finish(figure, height, "seconds for one encoder", "pairs in the right order")
     log_axis(figure, [row.seconds for row in known])
     caption = (
-        "What a ranking costs and how often it is right, with jackknife intervals over encoders: "
-        "alignment (blue circles) and single tasks (orange squares). Names that would cover "
+        f"What a ranking costs and how often it is right, over families (over "
+        f"encoders below five families), with jackknife "
+        f"intervals of 95 % for all {len(rows)} together: alignment (blue circles) and single "
+        f"tasks (orange squares); {short(CHANCE, 1)} is chance (dashed). Names that would cover "
         "another are shown beside the pointer."
     )
     return [Chart("shortcut_cost", figure, caption)]
@@ -156,16 +184,18 @@ def _matrix(found: Pairing) -> Chart:
     more = f" {len(table) - 40} more scores are not drawn." * (len(table) > 40)
     caption = (
         "Share of pairs of encoders that each alignment score (rows) has in the order of each task "
-        f"(columns), over the four or more that have both; white is chance.{more}"
+        f"(columns), over the four or more that have both; {AS_UNITS}. White is chance "
+        f"({short(CHANCE, 1)}); no cell is adjusted for the number of cells.{more}"
     )
     return Chart("shortcut_matrix", figure, caption)
 
 
 def _table(rows: Sequence[Shortcut]) -> Grid:
     caption = (
-        "Ranking encoders by one score: pairs in the right order (jackknife over encoders), what "
-        "is lost by taking its first among all and among five at random, and its cost. Each "
-        "interval is of its own row: the best of several rows looks better than it is."
+        f"Ranking by one score: pairs of families in the right order, then pairs of {AS_UNITS}; "
+        f"{short(CHANCE, 1)} by chance. What is lost by taking its first among all and among five "
+        f"at random, and its cost. Intervals: jackknife, of 95 % for all {len(rows)} rows together "
+        "(Bonferroni). The best of several rows looks better than it is."
     )
     return Grid("shortcut_table", pd.DataFrame([row.line() for row in rows]), caption)
 
@@ -178,18 +208,23 @@ def _checkpoints(runs: Mapping[str, list[Shortcut]], encoders: pd.DataFrame) -> 
     grid = Grid(
         "shortcut_checkpoints_table",
         pd.DataFrame(lines),
-        "Ranking the checkpoints of each run. Intervals: jackknife over checkpoints; neighbours "
-        "resemble each other, so that they are too narrow.",
+        f"Ranking the checkpoints of each run; {short(CHANCE, 1)} of pairs by chance. Intervals: "
+        "jackknife over checkpoints, of 95 % for all scores of a run together; neighbours resemble "
+        "each other, so that they are too narrow.",
     )
     if not means:
         return [grid]
     means = means[:MOST]
     labels = [row[0] for row in means]
     figure = go.Figure()
-    rule(figure, [0.5, 0.5], [-0.5, len(labels) - 0.5])
+    rule(figure, [CHANCE, CHANCE], [-0.5, len(labels) - 0.5])
     dots(figure, labels, [row[1] for row in means], OKABE_ITO[0])
-    finish(figure, 130 + 30 * len(labels), "share of pairs of checkpoints in the right order")
-    room(figure, [row[1] for row in means], 0.5)
+    finish(
+        figure,
+        130 + 30 * len(labels),
+        "pairs of checkpoints in the right order (dashed: .5, chance)",
+    )
+    room(figure, [row[1] for row in means], CHANCE)
     figure.update_yaxes(showline=False, ticks="")
     last = [k for k, label in enumerate(labels) if label == "training step"]
     if last:
@@ -199,7 +234,8 @@ def _checkpoints(runs: Mapping[str, list[Shortcut]], encoders: pd.DataFrame) -> 
         figure.add_scatter(x=[value] * 2, y=ends, mode="lines", line=line, hoverinfo="skip")
     caption = (
         "Pairs of checkpoints of a run in the order of its downstream score; 'training step' takes "
-        f"the later one (dotted). Mean and interval over {unit} (n = {means[0][1].n})."
+        f"the later one (dotted); {short(CHANCE, 1)} is chance (dashed). Mean and interval over "
+        f"{unit} (n = {means[0][1].n}), of 95 % for all {len(means)} together."
     )
     return [Chart("shortcut_checkpoints", figure, caption), grid]
 

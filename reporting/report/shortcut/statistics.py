@@ -13,8 +13,16 @@ from reporting.gathering.downstream_scores import Global, downstream, global_sco
 from reporting.gathering.gathered import Gathered
 from reporting.gathering.wide import alignment_heads, over_encoders, select_compared
 from reporting.report.better.statistics import Pairing
-from reporting.statistics.estimates import LEVEL, Estimate, mean_estimate, short, within
-from reporting.statistics.ordering import order_accuracy, order_difference, regret
+from reporting.statistics.estimates import (
+    Estimate,
+    adjusted_level,
+    mean_estimate,
+    short,
+    within,
+)
+from reporting.statistics.families import FEWEST as FEWEST_FAMILIES
+from reporting.statistics.families import family_labels, family_means
+from reporting.statistics.ordering import CHANCE, order_accuracy, order_difference, regret
 
 ALIGNMENT, TASK, TIME = "alignment", "another task", "training step"
 AMONG = 5
@@ -32,8 +40,11 @@ class Shortcut:
         What is ranked by; kind is alignment, another task, or training step.
     truth : str
         What the ranks should be.
+    by_family : Estimate
+        Share of pairs of families (of their means) in the right order; of checkpoints, and below
+        five families, no value.
     accuracy : Estimate
-        Share of pairs in the right order.
+        Share of pairs of encoders, or checkpoints, in the right order.
     pick : str
         The encoder or step that would be taken.
     loss : float
@@ -49,6 +60,7 @@ class Shortcut:
     score: str
     kind: str
     truth: str
+    by_family: Estimate
     accuracy: Estimate
     pick: str
     loss: float
@@ -63,8 +75,10 @@ class Shortcut:
             "ranked by": self.score,
             "kind": self.kind,
             "truth": self.truth,
+            "families": str(self.by_family.n) if self.by_family.n else "–",
+            "pairs of families in order": str(self.by_family),
             "n": str(self.accuracy.n),
-            "pairs in order": str(self.accuracy),
+            f"pairs in order ({short(CHANCE, 1)} by chance)": str(self.accuracy),
             "pick": self.pick,
             "regret of the pick": short(self.loss, 3),
             f"regret of {AMONG} at random": str(self.loss_of_five),
@@ -85,55 +99,91 @@ def costs(gathered: Gathered) -> dict[str, float]:
 
 
 def over_models(found: Pairing, seconds: Mapping[str, float]) -> list[Shortcut]:
-    """Every alignment score against the global score, and every task against the other tasks."""
+    """Every alignment score against the global score, and every task against the other tasks.
+
+    Intervals are of 95 % for all rows together.
+    """
     truth = found.scores[0]
-    rows = []
-    for column in found.brain.columns:
-        x = found.brain.loc[truth.values.index, column].dropna()
-        cost = seconds.get(column.split(" ")[0], math.nan)
-        ceiling = float(found.ceilings.get(column, math.nan))
-        if len(x) >= FEWEST:
-            y = truth.values.loc[x.index]
-            rows.append(_shortcut(x, y, (column, ALIGNMENT, truth.label), cost, ceiling))
     tasks = found.tasks.values.loc[truth.values.index].dropna(axis=1)
     z = (tasks - tasks.mean()) / tasks.std(ddof=1).replace(0, math.nan)
     z = z.dropna(axis=1)
-    for task in z.columns if z.shape[1] > 1 and len(z) >= FEWEST else ():
+    columns = [c for c in found.brain if _known(found, c) >= FEWEST]
+    others = list(z.columns) if z.shape[1] > 1 and len(z) >= FEWEST else []
+    families, level = family_labels(found.encoders), adjusted_level(len(columns) + len(others))
+    rows = []
+    for column in columns:
+        x = found.brain.loc[truth.values.index, column].dropna()
+        cost = seconds.get(column.split(" ")[0], math.nan)
+        ceiling = float(found.ceilings.get(column, math.nan))
+        labels = (column, ALIGNMENT, truth.label)
+        y = truth.values.loc[x.index]
+        rows.append(_shortcut(x, y, labels, cost, ceiling, level, families))
+    for task in others:
         rest = z.drop(columns=task).mean(axis=1)
         labels = (task, TASK, "mean z of the other tasks")
-        rows.append(_shortcut(z[task], rest, labels, seconds.get(task, math.nan), math.nan))
+        cost = seconds.get(task, math.nan)
+        rows.append(_shortcut(z[task], rest, labels, cost, math.nan, level, families))
     return rows
+
+
+def _known(found: Pairing, column: str) -> int:
+    return int(found.brain.loc[found.scores[0].values.index, column].notna().sum())
 
 
 def separate_pairs(found: Pairing, best: str) -> tuple[int, int]:
     """From how many of the other alignment scores the best can be told, and of how many.
 
-    Paired over the encoders that have both and the global score; the level is that of as many
-    comparisons (Bonferroni), since the best was found by looking at all of them.
+    Paired over the families that have both and the global score (over encoders, below five
+    families). The best was found by looking at all k scores, so that any of their k (k - 1) / 2
+    pairs could have been the one that is tested: the level is that of as many comparisons
+    (Bonferroni). Where nothing differs any is told apart in 5 % of tables at most
+    (``bench/told_apart.py``); a level of k - 1 comparisons is exceeded twice as often.
     """
     truth = found.scores[0].values
-    others = [name for name in found.brain.columns if name != best]
+    names = [str(name) for name in found.brain.columns]
+    level = adjusted_level(math.comb(len(names), 2))
+    families = family_labels(found.encoders)
     told = of = 0
-    for other in others:
-        both = found.brain.loc[truth.index, [best, other]].dropna()
-        if len(both) < FEWEST:
+    for other in (name for name in names if name != best):
+        both = found.brain.loc[truth.index, [best, other]].assign(truth=truth).dropna()
+        means = family_means(both, families)
+        units = means if len(means) >= FEWEST_FAMILIES else both
+        if len(units) < FEWEST:
             continue
-        a, b = (both[name].to_numpy(float) for name in (best, other))
-        y = truth.loc[both.index].to_numpy(float)
+        a, b, y = (units[name].to_numpy(float) for name in (best, other, "truth"))
         of += 1
-        told += order_difference(a, b, y, 1 - (1 - LEVEL) / len(others)).low > 0
+        told += order_difference(a, b, y, level).low > 0
     return told, of
 
 
 def _shortcut(
-    x: pd.Series, y: pd.Series, labels: tuple[str, str, str], cost: float, ceiling: float
+    x: pd.Series,
+    y: pd.Series,
+    labels: tuple[str, str, str],
+    cost: float,
+    ceiling: float,
+    level: float,
+    families: pd.Series | None = None,
 ) -> Shortcut:
     a, b = x.to_numpy(float), y.to_numpy(float)
     whole = regret(a, b)
-    five = regret(a, b, AMONG) if len(a) >= AMONG else Estimate(math.nan)
+    five = regret(a, b, AMONG, level) if len(a) >= AMONG else Estimate(math.nan)
     blind = regret(np.zeros(len(a)), b, AMONG).value if len(a) >= AMONG else math.nan
     pick = str(x.index[int(a.argmax())])
-    return Shortcut(*labels, order_accuracy(a, b), pick, whole.value, five, blind, cost, ceiling)
+    accuracy = order_accuracy(a, b, level)
+    by_family = _over_families(x, y, families, level)
+    return Shortcut(*labels, by_family, accuracy, pick, whole.value, five, blind, cost, ceiling)
+
+
+def _over_families(
+    x: pd.Series, y: pd.Series, families: pd.Series | None, level: float
+) -> Estimate:
+    if families is None:
+        return Estimate(math.nan)
+    means = family_means(pd.DataFrame({"x": x, "y": y}), families)
+    if len(means) < FEWEST_FAMILIES:
+        return Estimate(math.nan, n=len(means))
+    return order_accuracy(means["x"].to_numpy(float), means["y"].to_numpy(float), level)
 
 
 def accuracy_matrix(found: Pairing) -> tuple[pd.DataFrame, np.ndarray]:
@@ -188,6 +238,7 @@ def _of_run(
     seconds: Mapping[str, float],
 ) -> list[Shortcut]:
     own = heads[heads["name"].isin(brain.index)].groupby("score")["ceiling"].mean()
+    level = adjusted_level(brain.shape[1] + 1)
     rows = []
     for column in brain.columns:
         x = brain.loc[truth.values.index, column].dropna()
@@ -195,9 +246,9 @@ def _of_run(
             cost = seconds.get(column.split(" ")[0], math.nan)
             labels = (column, ALIGNMENT, truth.label)
             y = truth.values.loc[x.index]
-            rows.append(_shortcut(x, y, labels, cost, float(own.get(column, math.nan))))
+            rows.append(_shortcut(x, y, labels, cost, float(own.get(column, math.nan)), level))
     x = steps.loc[truth.values.index]
-    rows.append(_shortcut(x, truth.values, (TIME, TIME, truth.label), 0.0, math.nan))
+    rows.append(_shortcut(x, truth.values, (TIME, TIME, truth.label), 0.0, math.nan, level))
     return rows
 
 
@@ -205,22 +256,24 @@ def across_runs(runs: Mapping[str, list[Shortcut]]) -> list[tuple[str, Estimate,
     """Accuracy and regret of every score: the mean over runs, with Student's interval.
 
     Of a single run, accuracy with its jackknife over checkpoints, and regret without interval; of
-    two, no interval. Those of accuracy are cut at 0 and 1, those of regret at 0.
+    two, no interval. Those of accuracy are cut at 0 and 1, those of regret at 0. They are of 95 %
+    for all scores together.
     """
     names = list(dict.fromkeys(row.score for rows in runs.values() for row in rows))
+    level = adjusted_level(len(names))
     found = []
     for name in names:
         own = [row for rows in runs.values() for row in rows if row.score == name]
         if len(own) == 1:
             found.append((name, own[0].accuracy, Estimate(own[0].loss, n=own[0].accuracy.n)))
             continue
-        accuracy = _mean_within([row.accuracy.value for row in own], 1.0)
-        found.append((name, accuracy, _mean_within([row.loss for row in own], math.inf)))
+        accuracy = _mean_within([row.accuracy.value for row in own], 1.0, level)
+        found.append((name, accuracy, _mean_within([row.loss for row in own], math.inf, level)))
     return found
 
 
-def _mean_within(values: Sequence[float], highest: float) -> Estimate:
-    found = mean_estimate(np.array(values))
+def _mean_within(values: Sequence[float], highest: float, level: float) -> Estimate:
+    found = mean_estimate(np.array(values), level)
     if found.n < 3:
         return Estimate(found.value, n=found.n)
     return within(found, 0, highest)

@@ -166,10 +166,10 @@ def test_planted_peaks_are_found_and_their_difference() -> None:
     found = depths(tables.deep(12, 0.3, seed=1))
     peaks = peak_table(found)
     score = f"{tables.BRAIN} cka_debiased"
-    assert peaks[score].value == pytest.approx(0.4, abs=0.1)
+    assert peaks[score].encoders.value == pytest.approx(0.4, abs=0.1)
     apart = peak_difference(found)[tables.BRAIN]
-    assert apart.low < 0.3 < apart.high
-    assert apart.n == 12
+    assert apart.encoders.low < 0.3 < apart.encoders.high
+    assert apart.encoders.n == apart.families.n == 12
 
 
 def test_scores_that_agree_have_a_w_of_one() -> None:
@@ -197,16 +197,16 @@ def test_planted_drivers_are_found() -> None:
         }  # fmt: skip
     made = tables.gathered(rows, about)
     found = drivers.section(made)
-    assert "p 0.001, n = 18; highest: all)" in found.answer
-    assert found.answer.count("highest") == 1
-    assert len(found.answer) < 400
+    assert found.answer.count("n = 18; highest: all)") == 2  # families and encoders
+    assert found.answer.count("highest") == 2
+    assert "Adjusted for all 6 rows of the table (Holm)" in found.answer
     brain = over_encoders(
         made.heads.assign(score=made.heads["benchmark"]), list(select_compared(made).index)
     )
     rows_of = {(row.score, row.field): row for row in factors(brain, known_fields(made.encoders))}
-    assert rows_of["fmri/made", "trained_on"].p < 0.01
-    assert rows_of["fmri/made", "objective"].p > 0.05
-    slope = rows_of["fmri/size", "parameters"].slope
+    assert rows_of["fmri/made", "trained_on"].encoders.p < 0.01
+    assert rows_of["fmri/made", "objective"].encoders.p > 0.05
+    slope = rows_of["fmri/size", "parameters"].families.slope
     assert slope is not None
     assert slope.value == pytest.approx(1)
     assert any("family not known of 18" in note for note in found.notes)

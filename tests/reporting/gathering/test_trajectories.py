@@ -22,7 +22,7 @@ def test_area_best_and_final(tmp_path: Path) -> None:
     write(tmp_path, [*rows, row("theirs", 0.7)])
     found = trajectory_summaries(gather([str(tmp_path)]).heads).set_index(["encoder", "metric"])
     mine = found.loc[("mine", "r2")]
-    assert (mine["best"], mine["best_step"], mine["final"], mine["final_step"]) == (
+    assert (mine["best_optimistic"], mine["best_step"], mine["final"], mine["final_step"]) == (
         0.5,
         10,
         0.3,
@@ -32,7 +32,7 @@ def test_area_best_and_final(tmp_path: Path) -> None:
     assert mine["area"] == pytest.approx(expected)
     assert mine["steps"] == 3
     errors = found.loc[("mine", "segment_1s_error_rate")]
-    assert (errors["best"], errors["best_step"]) == (0.1, 0)
+    assert (errors["best_optimistic"], errors["best_step"]) == (0.1, 0)
     theirs = found.loc[("theirs", "r2")]
-    assert theirs["best"] == theirs["final"] == 0.7
+    assert theirs["best_optimistic"] == theirs["final"] == 0.7
     assert theirs[["best_step", "area"]].isna().all()

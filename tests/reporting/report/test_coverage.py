@@ -6,14 +6,17 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reporting.report.better.statistics import ALL, associations, pairing
 from reporting.report.depth.statistics import depths, peak_difference
+from reporting.report.emergence.curves import curves
 from reporting.report.emergence.leads import leads
-from reporting.report.emergence.rises import curves, rises
-from reporting.statistics.correlations import Method, correlate, without_each_family
+from reporting.report.emergence.rises import rises
+from reporting.statistics.correlations import Method, correlate
 from reporting.statistics.estimates import Estimate, geometric_mean
+from reporting.statistics.families import family_means
 from reporting.statistics.groups import difference
 from reporting.statistics.matrices import correlation_matrix
 from reporting.statistics.ordering import order_accuracy, regret
@@ -64,7 +67,9 @@ def drawn_families(rng: np.random.Generator) -> Estimate:
     family = np.repeat(np.arange(9), 4)
     x, y = np.array(tables.normal_pair(9, 0.6, rng))[:, family]
     x, y = np.array([x, y]) + 0.5 * np.array(tables.normal_pair(36, 0.6, rng))
-    return without_each_family(x, y, [str(k) for k in family]).interval
+    units = pd.Series(family.astype(str))
+    means = family_means(pd.DataFrame({"x": x, "y": y}), units)
+    return correlate(means["x"].to_numpy(), means["y"].to_numpy(), draws=1000)
 
 
 def drawn_order(n: int, rho: float) -> Draw:
@@ -202,7 +207,7 @@ def of_peaks(times: int) -> float:
     held = 0
     for seed in range(times):
         found = peak_difference(depths(tables.deep(12, 0.2, seed)))
-        held += found[tables.BRAIN].low <= 0.2 <= found[tables.BRAIN].high
+        held += found[tables.BRAIN].encoders.low <= 0.2 <= found[tables.BRAIN].encoders.high
     return held / times
 
 

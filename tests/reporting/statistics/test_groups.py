@@ -13,7 +13,7 @@ from scipy.stats.contingency import association
 from reporting.statistics.groups import (
     compare_groups,
     difference,
-    p_of_families,
+    holm,
     rank_p,
     shared_share,
 )
@@ -38,6 +38,10 @@ def test_the_share_is_that_of_the_analysis_of_variance() -> None:
     assert found.expected == pytest.approx(2 / 14, abs=0.01)
     assert found.means["all"].value == pytest.approx(parts[2].mean())
     assert found.means["all"].n == 6
+    pooled = math.sqrt(sum(((part - part.mean()) ** 2).sum() for part in parts) / 12)
+    half = 2.178813 * pooled / math.sqrt(6)
+    ends = parts[2].mean() - half, parts[2].mean() + half
+    assert (found.means["all"].low, found.means["all"].high) == pytest.approx(ends)
 
 
 def test_one_group_has_no_share_and_a_missing_value_is_an_error() -> None:
@@ -59,15 +63,11 @@ def test_differences_are_those_of_welch() -> None:
     assert math.isnan(difference(np.full(3, 0.1), np.full(4, 0.2)).low)
 
 
-def test_ten_of_a_kind_are_one_unit() -> None:
-    """Four families, one of which was trained: of the four deals of their means one is as large."""
-    families = ["ours"] * 4 + ["a"] * 10 + ["b"] * 2 + ["c"]
-    trained = ["yes"] * 4 + ["no"] * 13
-    x = np.array([3.0] * 4 + [0.0] * 13) + 0.1 * np.random.default_rng(0).standard_normal(17)
-    assert compare_groups(x, trained).p < 0.005
-    assert p_of_families(x, trained, families) == pytest.approx(1 / 4, abs=0.04)
-    assert math.isnan(p_of_families(x[:14], trained[:14], families[:14]))
-    assert math.isnan(p_of_families(x, trained, [str(k) for k in range(17)]))
+def test_p_of_holm_is_that_of_the_definition() -> None:
+    p = [0.01, 0.04, math.nan, 0.03, 0.005]
+    assert holm(p) == pytest.approx([0.03, 0.06, math.nan, 0.06, 0.02], nan_ok=True)
+    assert holm([0.9, 0.8]) == [1, 1]
+    assert holm([]) == []
 
 
 @pytest.mark.parametrize("n", [5, 7, 30])

@@ -130,7 +130,9 @@ def test_sizes_that_do_not_exist_and_missing_values_are_errors() -> None:
 
 @pytest.mark.parametrize("values", [[0.5, 1.0], [0.5, 1.0, 0.9], [0.0, 0.1, 0.0, 0.2]])
 def test_a_mean_over_runs_stays_a_share(values: list[float]) -> None:
-    row = Shortcut("r2", "alignment", "task", none := Estimate(0.0), "", 0.0, none, 0.0, 1.0, 1.0)
+    row = Shortcut(
+        "r2", "alignment", "task", none := Estimate(0.0), none, "", 0.0, none, 0.0, 1.0, 1.0
+    )
     runs = {str(i): [replace(row, accuracy=Estimate(v, n=5))] for i, v in enumerate(values)}
     ((name, accuracy, _),) = across_runs(runs)
     assert (name, accuracy.n) == ("r2", len(values))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reporting.gathering.downstream_scores import downstream, global_scores
@@ -24,6 +26,7 @@ from reporting.report.depth.statistics import agreement
 from reporting.report.drivers import section as drivers
 from reporting.report.emergence import section as emergence
 from reporting.report.shortcut import section as shortcut
+from reporting.statistics.correlations import correlate
 from reporting.tables import headlines, target_headlines
 from tests.reporting.comparison import tables
 
@@ -60,15 +63,34 @@ def test_an_answer_says_what_one_family_makes_of_it() -> None:
         noise = 0.3 * rng.standard_normal(2)
         rows.append(tables.row(name, "fmri/made", "r2", 0.2 + 0.1 * (3 * trained + noise[0])))
         rows += tables.task_rows(name, dict.fromkeys(tables.SIX, 3 * trained + noise[1]))
-        about[name] = {"family": "ours" if trained else f"untrained {i % 2}"}
+        about[name] = {"family": "ours" if trained else f"untrained {i % 4}"}
     made = tables.gathered(rows, about)
     found = better.section(made)
     first = associations(pairing(made))[0]
     assert first.pearson.low > 0.8
     assert abs(first.pearson_left.low) < 0.7
     assert "(lowest without ours)" in found.answer
-    assert "Of 1 alignment scores 1 have an interval above 0" in found.answer
-    assert "0 with families for units" in found.answer
+    assert found.answer.startswith("Over 5 families fmri/made r2 goes with the frozen score (z)")
+    assert "over 14 encoders as units (related ones counted as independent)" in found.answer
+    assert first.by_family.low < first.pearson.low
+    assert "have an interval above 0 with families as units, 1 with encoders" in found.answer
+
+
+def test_few_families_are_no_units() -> None:
+    found = better.section(tables.correlated(12, 0.9, seed=1))
+    assert found.answer.startswith("Over 12 encoders as units")
+    assert "4 families are too few" in found.answer
+
+
+def test_intervals_are_adjusted_for_the_number_of_scores() -> None:
+    made = pairing(tables.correlated(12, 0.7, seed=1))
+    (one,) = (row for row in associations(made) if row.downstream == "frozen score (z)")
+    twice = replace(made, brain=pd.concat([made.brain, made.brain.add_suffix(" again")], axis=1))
+    row = associations(twice)[0]
+    assert row.pearson.value == one.pearson.value
+    assert row.pearson.low < one.pearson.low
+    x, y = made.brain.iloc[:, 0].to_numpy(), made.scores[0].values.to_numpy()
+    assert row.pearson.low == pytest.approx(correlate(x, y, level=0.975).low)
 
 
 def test_without_a_control_the_floor_is_that_of_the_paper() -> None:

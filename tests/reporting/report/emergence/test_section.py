@@ -14,16 +14,9 @@ from reporting.report.better import section as better
 from reporting.report.depth import section as depth
 from reporting.report.drivers import section as drivers
 from reporting.report.emergence import section as emergence
+from reporting.report.emergence.curves import REGION, TARGET, TASK, Curve, curves, seeds
 from reporting.report.emergence.leads import leads
-from reporting.report.emergence.rises import (
-    REGION,
-    TARGET,
-    TASK,
-    Curve,
-    curves,
-    rises,
-    seeds,
-)
+from reporting.report.emergence.rises import rises
 from reporting.report.emergence.target_figures import components
 from reporting.report.section import Chart
 from reporting.report.shortcut import section as shortcut
@@ -101,7 +94,7 @@ def test_leads_are_drawn_only_where_a_task_rises_too() -> None:
     keys = [item.key for item in found.items]
     assert "emergence_half" in keys
     assert "emergence_leads" not in keys
-    assert "no higher than they began: made" in str(found.notes)
+    assert "not beyond the noise of its steps: made (1 of 1)" in str(found.notes)
 
 
 def test_a_wide_interval_does_not_crowd_out_the_times() -> None:

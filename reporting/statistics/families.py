@@ -23,3 +23,11 @@ def family_means(values: pd.DataFrame, families: pd.Series) -> pd.DataFrame:
     """
     whole = values.dropna()
     return whole.groupby(families.loc[whole.index].to_numpy(), sort=False).mean()
+
+
+def unknown_notes(encoders: pd.DataFrame) -> list[str]:
+    """A note of the encoders whose family is not known, if there are any."""
+    names = encoders.index[encoders["family"].fillna("").astype(str) == ""]
+    if not len(names):
+        return []
+    return [f"family not known, each counts as one of its own: {', '.join(map(str, names))}"]

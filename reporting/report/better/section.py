@@ -20,7 +20,7 @@ from reporting.report.better.statistics import (
 from reporting.report.section import Grid, Section
 from reporting.statistics.correlations import FEWEST
 from reporting.statistics.estimates import Estimate, short
-from reporting.statistics.families import AS_UNITS, family_labels
+from reporting.statistics.families import AS_UNITS, unknown_notes
 
 QUESTION = "Are better representations more brain-like?"
 
@@ -41,7 +41,8 @@ def section(gathered: Gathered, seed: int = 0) -> Section:
     if not rows:
         note = f"no alignment score that {FEWEST} encoders with a global score have"
         return Section("better", QUESTION, "Not enough to say.", [], [note, *found.notes])
-    notes = [*_floor_notes(found), *_family_notes(found), *_left_out(found, rows), *found.notes]
+    unknown = unknown_notes(found.encoders.loc[found.scores[0].values.index])
+    notes = [*_floor_notes(found), *unknown, *_left_out(found, rows), *found.notes]
     charts = scatters(gathered, found, rows)
     items = [*charts, forest(rows), grid(rows), *matrices(found, seed), *_partials(found, seed)]
     return Section("better", QUESTION, _answer(found, rows), items, notes)
@@ -107,15 +108,6 @@ def _floor_notes(found: Pairing) -> list[str]:
         listed = ", ".join(below) or "none"
         notes.append(f"{score.label}: the floor is {short(value)} ({name}); not above it: {listed}")
     return notes
-
-
-def _family_notes(found: Pairing) -> list[str]:
-    table = found.encoders.loc[found.scores[0].values.index]
-    unknown = [str(name) for name in table.index[family_labels(table) == table.index]
-               if not table.loc[name, "family"]]  # fmt: skip
-    if not unknown:
-        return []
-    return [f"family not known, each counts as its own: {', '.join(unknown)}"]
 
 
 def _left_out(found: Pairing, rows: Sequence[Association]) -> list[str]:

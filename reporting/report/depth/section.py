@@ -21,6 +21,7 @@ from reporting.drawing.pieces import (
     rule,
 )
 from reporting.gathering.gathered import Gathered
+from reporting.gathering.wide import select_compared
 from reporting.report.depth.statistics import (
     GRID,
     Agreement,
@@ -34,7 +35,7 @@ from reporting.report.depth.statistics import (
 )
 from reporting.report.section import Chart, Grid, Section
 from reporting.statistics.estimates import Estimate, short
-from reporting.statistics.families import AS_UNITS
+from reporting.statistics.families import AS_UNITS, unknown_notes
 from reporting.tables import p_text
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO
 
@@ -48,7 +49,7 @@ COLOURS = {"rank geometry": OKABE_ITO[0], "dependence": OKABE_ITO[1], "predictio
 def section(gathered: Gathered, seed: int = 0) -> Section:
     """Profiles over relative depth, where metrics peak, and how far they rank encoders alike."""
     found, agreed = depths(gathered), agreement(gathered, seed)
-    notes = list(found.notes)
+    notes = [*unknown_notes(select_compared(gathered)), *found.notes]
     items: list[Chart | Grid] = []
     peaks = peak_table(found)
     differences = peak_difference(found)
@@ -140,7 +141,8 @@ def _profiles(gathered: Gathered, found: Depths) -> Chart:
     key(figure)
     caption = (
         "Every encoder from its first (0) to its last layer (1), mean over targets; the dark line "
-        f"is the mean over encoders with Student's interval. At most {MOST_LINES} lines a panel."
+        f"is the mean over {AS_UNITS} with Student's interval, of each depth alone. At most "
+        f"{MOST_LINES} lines a panel."
     )
     return Chart("depth_profiles", figure, caption)
 

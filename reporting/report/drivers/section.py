@@ -167,7 +167,7 @@ def _pairs(brain: pd.DataFrame, known: pd.DataFrame, found: Sequence[Factor]) ->
         both = pd.DataFrame({"value": brain[row.score], "field": known[row.field]}).dropna()
         families, own = (
             {str(k): v.to_numpy(float) for k, v in units.groupby("field")["value"]}
-            for units in (family_units(both, labels), both)
+            for units in (family_units(both, labels, grouped=True), both)
         )
         about = {"alignment": row.score, "field": GROUPS[row.field]}
         pairs += [(about, a, b, families, own) for a, b in combinations(own, 2)]

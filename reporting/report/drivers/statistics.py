@@ -90,27 +90,37 @@ def factors(brain: pd.DataFrame, known: pd.DataFrame, seed: int = 0) -> list[Fac
     with the logarithm and its permutation p. Intervals are of 95 % for all rows together.
     """
     labels = family_labels(known)
-    pairs = [(str(s), f) for s in brain for f in GROUPS | NUMBERS if _enough(brain[s], known[f])]
+    pairs = [
+        (str(s), f)
+        for s in brain
+        for f in GROUPS | NUMBERS
+        if _enough(brain[s], known[f], f in GROUPS)
+    ]
     level = adjusted_level(len(pairs))
     found = []
     for score, field in pairs:
         both = pd.DataFrame({"value": brain[score], "field": known[field]}).dropna()
-        units = family_units(both, labels)
-        test = _of_groups if field in GROUPS else _of_numbers
+        grouped = field in GROUPS
+        units = family_units(both, labels, grouped)
+        test = _of_groups if grouped else _of_numbers
         by_family = NONE
-        if field != FAMILY and len(units) >= FEWEST_FAMILIES and _enough(*_sides(units)):
+        if (
+            field != FAMILY
+            and len(units) >= FEWEST_FAMILIES
+            and _enough(units["value"], units["field"], grouped)
+        ):
             by_family = test(units, seed, level)
         found.append(Factor(score, field, by_family, test(both, seed, level)))
     return found
 
 
-def family_units(both: pd.DataFrame, families: pd.Series) -> pd.DataFrame:
+def family_units(both: pd.DataFrame, families: pd.Series, grouped: bool) -> pd.DataFrame:
     """Columns value and field: the mean of each family, of groups that of each family in a group.
 
     Means of numbers are those of logarithms.
     """
     family = families.loc[both.index].to_numpy()
-    if both["field"].dtype == object:
+    if grouped:
         made = both.assign(family=family).groupby(["family", "field"], sort=False)["value"].mean()
         return made.reset_index()[["value", "field"]]
     logs = both.assign(field=np.log10(both["field"].to_numpy(float)))
@@ -118,14 +128,10 @@ def family_units(both: pd.DataFrame, families: pd.Series) -> pd.DataFrame:
     return means.assign(field=10 ** means["field"])
 
 
-def _sides(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    return table["value"], table["field"]
-
-
-def _enough(score: pd.Series, field: pd.Series) -> bool:
+def _enough(score: pd.Series, field: pd.Series, grouped: bool) -> bool:
     """Two groups and more units than groups; or five units of three numbers."""
     values = field[score.notna() & field.notna()]
-    if field.dtype == object:
+    if grouped:
         return 2 <= values.nunique() < len(values)
     return len(values) >= FEWEST and values.nunique() >= 3
 

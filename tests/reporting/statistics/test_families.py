@@ -42,6 +42,6 @@ def test_ten_of_a_kind_are_one_unit() -> None:
 
 def test_numbers_of_a_family_are_averaged_in_logarithms() -> None:
     both = pd.DataFrame({"value": [1.0, 2, 4], "field": [10.0, 1000, 7]}, list("abc"))
-    found = family_units(both, pd.Series(["f", "f", "g"], list("abc")))
+    found = family_units(both, pd.Series(["f", "f", "g"], list("abc")), grouped=False)
     assert found["field"].tolist() == pytest.approx([100, 7])
     assert found["value"].tolist() == [1.5, 4]

@@ -70,9 +70,9 @@ def test_intervals_of_times_hold_the_truth() -> None:
 def test_a_noisy_step_that_says_so_counts_less() -> None:
     curve = curves_with_noise(0.02, 5, 1)[0]
     off = curve.copy()
-    off[3] += 0.6
+    off[1:4] += 0.6
     errors = np.full(len(LONG), 0.02)
-    errors[3] = 1.0
+    errors[1:4] = 1.0
     exact = emergence(curve, LONG).half.value
     apart = [abs(lead(emergence(off, LONG, e).half.value, exact)) for e in (errors, None)]
     assert apart[0] < 0.3 < apart[1]

@@ -47,6 +47,28 @@ def crossed_interval(
     groups : tensor of shape (n,)
         Sentence of each row.
     """
+    mean, variance, count = _crossed_variance(values, groups)
+    return _student(mean, variance, count, level)
+
+
+def crossed_p(values: Float[Tensor, "n subjects"], groups: Int[Tensor, " n"]) -> float:
+    """One-sided p of a mean over subjects and groups of rows not being above 0.
+
+    Student's t by the variance of :func:`crossed_interval`; of one subject, by that of the groups.
+    1 where there are fewer than two units, or nothing varies and the mean is not above 0.
+    """
+    if values.shape[1] == 1:
+        mean = float(values.double().mean())
+        variance, count = _group_variance(values[:, 0].double(), groups.to(values.device))
+    else:
+        mean, variance, count = _crossed_variance(values, groups)
+    if count < 2 or (variance <= 0 and mean <= 0):
+        return 1.0
+    return float(student.sf(mean / math.sqrt(variance), count - 1)) if variance > 0 else 0.0
+
+
+def _crossed_variance(values: Tensor, groups: Tensor) -> tuple[float, float, int]:
+    """Mean, its variance over subjects and groups that are both random, and the fewer units."""
     n, people = values.shape
     flat = values.double().flatten()
     _, sentence = groups.to(values.device).unique(return_inverse=True)
@@ -57,10 +79,7 @@ def crossed_interval(
         for g in (subject, sentence[:, None].expand(-1, people).flatten(), both.flatten())
     ]
     (a, subjects), (b, sentences), (c, _) = found
-    if min(subjects, sentences) < 2:
-        return None, None
-    variance = max(a + b - c, a, b)
-    return _student(float(flat.mean()), variance, min(subjects, sentences), level)
+    return float(flat.mean()), max(a + b - c, a, b), min(subjects, sentences)
 
 
 def _group_variance(values: Tensor, groups: Tensor) -> tuple[float, int]:

@@ -43,8 +43,14 @@ METRICS: dict[str, MetricFacts] = {
     # prediction
     "r2": MetricFacts("explained variance", "prediction"),
     "r2_corrected": MetricFacts("explained variance, corrected for noise", "prediction"),
-    "r": MetricFacts("correlation of a reconstruction", "prediction", -1),
+    "r": MetricFacts("correlation of a prediction", "prediction", -1),
     "r_difference": MetricFacts("difference of two correlations", "prediction", -2, 2),
+    "r_acoustics": MetricFacts(
+        "correlation of a prediction by acoustics alone", "prediction", -1, headline=False
+    ),
+    "r_beyond_acoustics": MetricFacts(
+        "correlation that a layer adds to acoustics", "prediction", -2, 2
+    ),
     # rank geometry
     "rsa": MetricFacts("representational similarity, Spearman", "rank geometry", -1),
     "rsa_halves": MetricFacts(
@@ -96,6 +102,9 @@ METRICS: dict[str, MetricFacts] = {
     ),
     "r2_share": MetricFacts(
         "a layer's share of what all explain", "prediction", None, headline=False
+    ),
+    "r_delay": MetricFacts(
+        "delay of the largest weights", "other", None, None, "s", headline=False
     ),
     "mediation_ratio": MetricFacts(
         "share of prosody and brain that a layer mediates", "other", None, headline=False

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from evaluation.features import Features
+
+
+def require_frames(features: Mapping[str, Features]) -> None:
+    """Refuse layers that have one frame for a whole sound.
+
+    Raises
+    ------
+    ValueError
+    """
+    for layer, feature in features.items():
+        if feature.values.shape[1] < 2:
+            raise ValueError(
+                f"layer {layer} has one frame for a whole sound, but alignment in time needs "
+                "frames: use encoder=logmel_frames, cochleagram or envelope"
+            )
 
 
 def bin_weights(centres: Tensor, times: Tensor, step: float) -> Float[Tensor, "times frames"]:

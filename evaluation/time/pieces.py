@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.sentences import SentenceResponses
 from evaluation.features import Features
-from evaluation.time.frames import frames_at, reduce_components
+from evaluation.time.frames import frames_at, reduce_components, require_frames
 
 log = logging.getLogger(__name__)
 
@@ -89,17 +89,25 @@ class Series:
         return (self.position[:, None] == self.position).double()
 
     def partners(self, draws: Draws, turn: int = 1) -> Int[Tensor, "draws pieces"]:
-        """Whose response each piece gets: of the same position, and never its own.
+        """Whose response each piece gets: of the same position (:func:`draw_partners`)."""
+        return draw_partners(self.position, draws, turn)
 
-        Every response is given once in a draw: to the ``turn``-th before it in a random order.
-        """
-        generator = torch.Generator().manual_seed(draws.seed)
-        partner = torch.empty(draws.count, len(self.position), dtype=torch.long)
-        for members in self.alike():
-            order = torch.rand(draws.count, len(members), generator=generator).argsort(1)
-            given = torch.empty_like(order).scatter_(1, order, order.roll(-turn, 1))
-            partner[:, members] = members[given]
-        return partner
+
+def draw_partners(
+    group: Int[Tensor, " pieces"], draws: Draws, turn: int = 1
+) -> Int[Tensor, "draws pieces"]:
+    """Whose response each piece gets: of the same group, and never its own where there are others.
+
+    Every response is given once in a draw: to the ``turn``-th before it in a random order.
+    """
+    generator = torch.Generator().manual_seed(draws.seed)
+    partner = torch.empty(draws.count, len(group), dtype=torch.long)
+    for number in group.unique():
+        members = (group == number).nonzero().flatten()
+        order = torch.rand(draws.count, len(members), generator=generator).argsort(1)
+        given = torch.empty_like(order).scatter_(1, order, order.roll(-turn, 1))
+        partner[:, members] = members[given]
+    return partner
 
 
 class TooShort(ValueError):
@@ -167,12 +175,7 @@ class Cutter:
             For fewer than four sentences that are long enough.
         """
         rate, folds = self.responses.rate, self.responses.folds
-        for layer, feature in features.items():
-            if feature.values.shape[1] < 2:
-                raise ValueError(
-                    f"layer {layer} has one frame for a whole sound, but alignment in time needs "
-                    "frames: use encoder=logmel_frames, cochleagram or envelope"
-                )
+        require_frames(features)
         frames = [
             reduce_components(frames_at(feature, rate), folds, self.components)
             for feature in features.values()

@@ -40,7 +40,13 @@ def map_rows(
     surrogates; p of the cluster of neighbouring electrodes that it belongs to, over people
     (alignment/clusters.py), or that of ``map_NAME`` for fewer than six people.
     """
-    found = by_electrode(metric, series, rows.responses, chosen, lags, draws)
+    yield from electrode_rows(
+        rows, name, by_electrode(metric, series, rows.responses, chosen, lags, draws)
+    )
+
+
+def electrode_rows(rows: TimeRows, name: str, found: AgainstSurrogates) -> Iterator[Score]:
+    """Rows ``map_NAME`` and ``excess_map_NAME`` of statistics whose last axis is electrodes."""
     values, excess = found.observed[:, 0], found.excess[:, 0]
     p = found.p_max()[0]
     people = len(rows.responses.subjects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from evaluation.features import Features
 from evaluation.metrics import facts
 from evaluation.pooling import FRAMES, POOLED
 from evaluation.rows import SELECTED, Score
+from evaluation.time.encoding import FrameEncoding
 from evaluation.time.frame_alignment import FrameAlignment
 from tests.composing import options
 from tests.datasets import benchmark_or_skip
@@ -28,8 +30,15 @@ ALONE = ("eeg/cocktail_alignment", "eeg/cocktail_decoder")
 def benchmark_options() -> list[Any]:
     """Names of the benchmarks with stimuli; those that read files of data sets are marked."""
     names = [name for name in options("benchmark", "*/*.yaml") if name not in ALONE]
-    reads = {n: "${paths.data}" in (CONF / "benchmark" / f"{n}.yaml").read_text() for n in names}
-    return [pytest.param(n, marks=pytest.mark.data if reads[n] else ()) for n in names]
+    return [pytest.param(n, marks=pytest.mark.data if reads_files(n) else ()) for n in names]
+
+
+def reads_files(name: str) -> bool:
+    """Whether its yaml, or one of its group that it takes a part from, names a data set."""
+    path = CONF / "benchmark" / f"{name}.yaml"
+    text = path.read_text()
+    parts = [path.with_name(f"{part}.yaml").read_text() for part in re.findall(r"- (_\w+)@", text)]
+    return "${paths.data}" in "".join([text, *parts])
 
 
 built = cache(benchmark_or_skip)
@@ -50,7 +59,7 @@ def scores(benchmark: Any, *layers: Tensor) -> list[Score]:
     Where frames themselves are compared, they are noise of as many columns.
     """
     features = [Features(values.float()) for values in layers]
-    if isinstance(benchmark, FrameAlignment):
+    if isinstance(benchmark, FrameAlignment | FrameEncoding):
         generator = torch.Generator().manual_seed(0)
         full = torch.full((len(benchmark.stimuli),), 200)
         shapes = [(len(full), 200, f.values.shape[1]) for f in features]
@@ -119,6 +128,13 @@ def test_noise_scores_nothing(benchmark: Any) -> None:
         assert min(r.p for r in tested if r.p is not None) > 0.05 / (2 * metrics)
         return
     n = len(benchmark.stimuli)
+    if isinstance(benchmark, FrameEncoding):
+        rows = scores(benchmark, torch.zeros(n, 6))
+        excess = [row for row in rows if row.kind == "excess" and not row.subject]
+        assert len(excess) == 1
+        assert min(row.p for row in rows if row.p is not None) > 0.05
+        assert abs(excess[0].value) < 0.1
+        return
     rows = scores(benchmark, torch.randn(n, 20, generator=generator))
     for metric, family in {row.metric: facts(row.of).family for row in rows}.items():
         found = mean(rows, metric)
@@ -137,9 +153,11 @@ def test_noise_scores_nothing(benchmark: Any) -> None:
             assert found < 0.5 * mean(scores(benchmark, answer), metric), metric
 
 
-def of_the_first_subject(benchmark: FrameAlignment) -> Features:
+def of_the_first_subject(benchmark: FrameAlignment | FrameEncoding) -> Features:
     """The responses themselves as frames, from onset to end."""
-    own = [values[0, benchmark.cutter.heard] for values in benchmark.responses.values]
+    zero = round(-benchmark.responses.start * benchmark.responses.rate)
+    heard = slice(zero, None) if isinstance(benchmark, FrameEncoding) else benchmark.cutter.heard
+    own = [values[0, heard] for values in benchmark.responses.values]
     padded = torch.nn.utils.rnn.pad_sequence(own, batch_first=True)
     return Features(padded, torch.tensor([len(x) for x in own]), benchmark.responses.rate, 0.0)
 
@@ -154,6 +172,13 @@ def test_the_answer_itself_scores_the_ceiling(benchmark: Any) -> None:
         found = {row.metric: row for row in own}
         for metric in set(benchmark.analyses.plain) - {"gaussian_mi"}:
             assert found[metric].value == pytest.approx(1, abs=1e-6)
+        return
+    if isinstance(benchmark, FrameEncoding):
+        rows = benchmark.score({"answer": of_the_first_subject(benchmark)})
+        first = benchmark.responses.subjects[0]
+        (found,) = [r for r in rows if (r.layer, r.subject, r.of) == ("answer", first, "r")]
+        assert found.value > 0.95  # some of the channels are no principal components
+        assert found.value > found.ceiling
         return
     if hasattr(benchmark, "responses"):
         timed = isinstance(benchmark.responses, TimedResponseSet)

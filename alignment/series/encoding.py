@@ -63,11 +63,6 @@ class FoldSums:
         names = [field.name for field in fields(cls)]
         return cls(*(torch.stack([getattr(p, name) for p in parts]).sum(0) for name in names))
 
-    def features(self, columns: Int[Tensor, " c"]) -> FoldSums:
-        """With some of the features."""
-        xx = self.xx[columns[:, None], columns]
-        return FoldSums(self.count, self.x[:, columns], self.y, xx, self.xy[columns], self.yy)
-
     def course(self) -> Course:
         """
         Raises

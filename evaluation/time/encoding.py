@@ -136,11 +136,11 @@ class FrameEncoding:
             layer: reduce_frames(frames_at(feature, rate), self.components)
             for layer, feature in features.items()
         }
-        sound = self._acoustics() if "r_beyond_acoustics" in self.metrics else None
-        every = [*layers.values(), *([sound] if sound else [])]
-        frames = torch.tensor([min(map(len, parts)) for parts in zip(*every, strict=True)])
+        lengths = [min(map(len, parts)) for parts in zip(*layers.values(), strict=True)]
+        frames = torch.tensor(lengths)
         held = HeldOut(self.name, self.responses, self.lags, frames, self.length, self.draws)
         rows = TimeRows(self.name, self.responses, held.sentence)
+        sound = self._acoustics(lengths) if "r_beyond_acoustics" in self.metrics else None
         alone = None if sound is None else self._alone(held, sound)
         encoded = {layer: self._encode(held, x, sound, alone) for layer, x in layers.items()}
         return [from_fisher(row) for row in self._rows(rows, held, encoded, alone)]
@@ -153,25 +153,28 @@ class FrameEncoding:
         alone: AgainstSurrogates | None,
     ) -> Encoded:
         """A layer by itself and, with acoustics, what both explain more than these."""
+        models = nested_encoding(held.sums(x), self.alphas)
+        found = held.score(x, models)
         if sound is None or alone is None:
-            models = nested_encoding(held.sums(x), self.alphas)
-            return Encoded(models, held.score(x, models))
-        both = [torch.cat([a[: len(b)], b[: len(a)]], 1) for a, b in zip(sound, x, strict=True)]
+            return Encoded(models, found)
+        both = [torch.cat([a, b[: len(a)]], 1) for a, b in zip(sound, x, strict=True)]
         own = (torch.arange(both[0].shape[1]) >= sound[0].shape[1]).repeat(len(self.lags))
-        sums = held.sums(both)
-        models = nested_encoding([s.features(own.nonzero().flatten()) for s in sums], self.alphas)
         gammas = torch.stack([torch.where(own, ratio, 1.0) for ratio in RATIOS])
-        joint = held.score(both, nested_encoding(sums, self.alphas, gammas))
+        joint = held.score(both, nested_encoding(held.sums(both), self.alphas, gammas))
         beyond = (joint.observed - alone.observed)[:, 0].mean(2)
-        return Encoded(models, held.score(x, models), beyond)
+        return Encoded(models, found, beyond)
 
     def _alone(self, held: HeldOut, sound: Sequence[Tensor]) -> AgainstSurrogates:
         return held.score(sound, nested_encoding(held.sums(sound), self.alphas))
 
-    def _acoustics(self) -> list[Tensor]:
+    def _acoustics(self, lengths: Sequence[int]) -> list[Tensor]:
+        """Of as many frames as the layers have; where these reach further, the last stays."""
         if self._sound is None:
             self._sound = Acoustics(self.responses, self.acoustic_components).frames()
-        return self._sound
+        return [
+            torch.cat([a[:n], a[-1:].expand(max(0, n - len(a)), -1)])
+            for a, n in zip(self._sound, lengths, strict=True)
+        ]
 
     # ---- rows --------------------------------------------------------------------------------
 
@@ -221,16 +224,15 @@ class FrameEncoding:
         for row in rows.selected(R, selected):
             yield replace(row, ceiling=ceiling) if row.kind == "score" else row
         for target, value in zip(("lower", "upper"), bounds or (), strict=False):
-            fields = {"target": target}
-            yield rows.one(R.as_kind("ceiling"), "responses", math.atanh(value), **fields)
+            yield rows.one(R.as_kind("ceiling"), "responses", value, target=target)
 
     def _ceiling(self, held: HeldOut, models: Sequence[HeldOutModel]) -> tuple[float, float] | None:
-        """Noise ceiling; cached, since it depends on the responses alone."""
+        """Noise ceiling (z); cached, since it depends on the responses alone."""
         if len(self.responses.subjects) < 2:
             return None
         key = tuple(held.rows.tolist())
         if key not in self._ceilings:
-            lower, upper = (float(z.mean().tanh()) for z in held.ceiling(models))
+            lower, upper = (float(z.mean()) for z in held.ceiling(models))
             self._ceilings[key] = lower, upper
         return self._ceilings[key]
 
@@ -251,6 +253,7 @@ def from_fisher(row: Score) -> Score:
     """A row of Fisher's z as one of correlations; delays stay."""
     if row.of == DELAY.of:
         return row
-    values = {name: getattr(row, name) for name in ("value", "ci_low", "ci_high")}
-    back = {name: None if z is None else math.tanh(z) for name, z in values.items()}
-    return replace(row, **back)
+    found = (row.value, row.ceiling, row.ci_low, row.ci_high)
+    value, ceiling, low, high = (None if z is None else math.tanh(z) for z in found)
+    assert value is not None
+    return replace(row, value=value, ceiling=ceiling, ci_low=low, ci_high=high)

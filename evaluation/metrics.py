@@ -70,7 +70,10 @@ METRICS: dict[str, MetricFacts] = {
     "cka_rbf_debiased": MetricFacts("Gaussian CKA, debiased", "dependence", None),
     "dcor": MetricFacts("distance correlation", "dependence"),
     "dcor_debiased": MetricFacts("distance correlation, debiased", "dependence", None),
+    "rv": MetricFacts("RV coefficient, equal to linear CKA", "dependence"),
     "rv2": MetricFacts("RV2 coefficient", "dependence", -1),
+    "hsic": MetricFacts("linear HSIC, unbiased", "dependence", None, None),
+    "hsic_rbf": MetricFacts("Gaussian HSIC, unbiased", "dependence", None, None),
     "gaussian_mi": MetricFacts("Gaussian mutual information", "dependence", 0, None, "nats"),
     # neighbourhood
     "mutual_knn": MetricFacts("shared nearest neighbours above chance", "neighbourhood", None),

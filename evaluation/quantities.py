@@ -21,6 +21,7 @@
 empty                     all stimuli, or moments of a sentence, without delay
 ``delay``                 the response ``window`` seconds later
 ``window``                within 250 ms about ``window`` seconds from the onset of the sentence
+``erp``                   within a named window of the sentence, such as N400
 ``map``                   one electrode (``target``)
 ``word``, ``content``,    the response after the onsets of words; ``window`` names a component
 ``function``
@@ -98,7 +99,7 @@ OWN_KIND: dict[str, Kind] = {
 }
 """Metrics that are of one kind only."""
 SHARING = ("tnc", "mediation_ratio")
-ANALYSES = ("delay", "window", "map", "prosody", *WORDS)
+ANALYSES = ("delay", "window", "erp", "map", "prosody", *WORDS)
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from torch import Tensor
 from alignment.neighbours import mutual_knn
 from alignment.rsa import compare, rdm, zscore
 from alignment.rsa_blocks import heldout_rdms
-from alignment.series.metrics import METRICS, Metric, Similarity, of_function, similarity
+from alignment.series.metrics import BY_NAME, METRICS, Metric, Similarity, of_function, similarity
 from evaluation.metrics import check_known, facts
 
 IN_TIME = {"rsa_spearman", "rsa_partial", "mutual_knn"}
@@ -46,7 +46,7 @@ def _by_signatures(name: str, x: Tensor, y: Tensor) -> Tensor:
 
 OF_STIMULI: dict[str, Similarity] = {
     "rsa": rsa,
-    **{name: partial(_by_signatures, name) for name in METRICS if name not in IN_TIME},
+    **{name: partial(_by_signatures, name) for name in METRICS | BY_NAME if name not in IN_TIME},
     "mutual_knn": partial(mutual_knn, corrected=True),
 }
 """Of features (n, p) with one or more sets of responses (…, n, q) to the same n stimuli."""
@@ -80,14 +80,17 @@ def of_stimuli(
 def of_series(benchmark: str, names: Iterable[str]) -> dict[str, Metric]:
     """Every metric of two series: those of alignment/series/metrics.py and of one's own.
 
+    HSIC and RV may be asked for by their own names.
+
     Raises
     ------
     ValueError
         As :func:`of_stimuli`.
     """
     own = own_functions(benchmark, names)
-    check_known(benchmark, [name for name in names if "." not in name], METRICS)
-    return {**METRICS, **{name: of_function(function) for name, function in own.items()}}
+    known = METRICS | BY_NAME
+    check_known(benchmark, [name for name in names if "." not in name], known)
+    return {**known, **{name: of_function(function) for name, function in own.items()}}
 
 
 def own_functions(benchmark: str, names: Iterable[str]) -> dict[str, Similarity]:
@@ -119,7 +122,7 @@ def load_function(benchmark: str, name: str) -> Similarity:
     expected = "expected alignment.MODULE.FUNCTION (docs/adding.md, A metric)"
     if not module.startswith("alignment.") or last.startswith("_"):
         raise ValueError(f"{benchmark}: metric {name!r}: {expected}")
-    if last in {**OF_STIMULI, **METRICS, "r2": None}:
+    if last in {*OF_STIMULI, *METRICS, "r2"} - {*BY_NAME}:
         raise ValueError(
             f"{benchmark}: metric {name!r} would have the rows of {last!r}, which is known "
             "already: choose that, or give the function another name"

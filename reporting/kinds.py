@@ -11,8 +11,8 @@ PROBES = "probe/"
 NULL, EXCESS, CEILING, PEAK, FOLD = "null", "excess", "ceiling", "peak", "fold"
 FOLLOWED = ("score", EXCESS, "depth", "contribution", "voxel", "contrast")
 """Kinds of rows that headlines and trajectories are made from."""
-MAP, PROSODY, SHARING = "map", "prosody", "sharing"
-ASIDE = (MAP, PROSODY, SHARING, *WORDS)
+ERP, MAP, PROSODY, SHARING = "erp", "map", "prosody", "sharing"
+ASIDE = (ERP, MAP, PROSODY, SHARING, *WORDS)
 """Analyses that have figures of their own and are followed by no trajectory."""
 
 

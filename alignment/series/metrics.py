@@ -27,6 +27,7 @@ from alignment.series.signatures import (
     above_chance,
     basis,
     centred_kernel,
+    dependence,
     dissimilarity,
     geometry,
     graph,
@@ -64,6 +65,10 @@ class Metric:
         Whether independent series score 0 on average.
     symmetric : bool
         Whether matrices are symmetric.
+    scaled : bool
+        Whether signatures have norm 1.
+    tall : bool
+        Whether more rows are needed than both series have columns.
     function : callable, optional
         Of kind ``function``: from series (…, n, p) and (…, n, q) to statistics (…).
     """
@@ -73,6 +78,8 @@ class Metric:
     finish: Callable[[Tensor, int], Tensor] = lambda product, n: product
     debiased: bool = False
     symmetric: bool = True
+    scaled: bool = True
+    tall: bool = False
     function: Similarity | None = None
 
     @property
@@ -85,7 +92,7 @@ def similarity(
     name: str, x: Float[Tensor, "a n p"], y: Float[Tensor, "b n q"]
 ) -> Float[Tensor, "a b"]:
     """Statistic of every series in ``x`` with every one in ``y``."""
-    metric = METRICS[name]
+    metric = (METRICS | BY_NAME)[name]
     return product(metric, metric.signature(x), metric.signature(y), y.shape[1])
 
 
@@ -154,7 +161,13 @@ METRICS: dict[str, Metric] = {
     "dcor": Metric("matrix", partial(centred_kernel, distances, False), root),
     "dcor_debiased": Metric("matrix", partial(centred_kernel, distances, True), debiased=True),
     "rv2": Metric("matrix", hollow_kernel),
-    "gaussian_mi": Metric("basis", basis, information),
+    "gaussian_mi": Metric("basis", basis, information, tall=True),
     "mutual_knn": Metric("matrix", graph, above_chance, debiased=True, symmetric=False),
 }
 """RV is the same as ``cka`` and HSIC its numerator: neither is counted a second time."""
+BY_NAME: dict[str, Metric] = {
+    "hsic": Metric("matrix", partial(dependence, linear_kernel), debiased=True, scaled=False),
+    "hsic_rbf": Metric("matrix", partial(dependence, rbf_kernel), debiased=True, scaled=False),
+    "rv": METRICS["cka"],
+}
+"""Metrics that ``all`` leaves out: HSIC is unbiased and in the units of its kernels."""

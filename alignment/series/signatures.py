@@ -15,6 +15,8 @@ from alignment.dependence import orthonormal_basis
 from alignment.kernels import (
     centred,
     linear_kernel,
+    paired,
+    u_centred,
     unit,
     without_diagonal,
 )
@@ -77,6 +79,13 @@ def geometry(pairs: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 def centred_kernel(kernel: Callable[[Tensor], Tensor], debiased: bool, x: Tensor) -> Tensor:
     return centred(kernel(x), debiased)
+
+
+def dependence(kernel: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """U-centred kernel whose products are the unbiased HSIC; NaN where all rows are equal."""
+    (x,) = paired(x)
+    n = x.shape[-2]
+    return u_centred(kernel(x)) / (n * (n - 3)) ** 0.5
 
 
 def hollow_kernel(x: Tensor) -> Tensor:

@@ -73,10 +73,10 @@ def ceiling(metric: Metric, series: Series) -> tuple[float, float] | None:
 
     Similarity of each person's response with the mean signature of the others (lower bound) and
     with that of all (upper bound), averaged over people and pieces. None for one person, and for
-    metrics whose signatures are no kernels or dissimilarities and have no mean.
+    metrics whose signatures are no kernels or dissimilarities of norm 1 and have no mean.
     """
     people = len(series.y[0])
-    if people < 2 or metric.kind != "matrix" or not metric.symmetric:
+    if people < 2 or metric.kind != "matrix" or not (metric.symmetric and metric.scaled):
         return None
     low, high = [], []
     ((_, start, length),) = series.spans([0])

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cache
 from typing import Literal
 
 import torch
@@ -33,6 +32,7 @@ from evaluation.time.settings import (
 )
 from evaluation.time.statistics import AgainstSurrogates, Memory
 from evaluation.time.surrogates import circular_surrogates, mismatch_surrogates
+from evaluation.time.windows import by_subject, named_windows, sliding_windows, window_rows
 from evaluation.time.words import AFTER, BASELINE, word_rows
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,8 @@ class FrameAlignment:
     p is corrected for all lags by their maximum.
     ``metric=window_NAME``: within 250 ms about ``window`` seconds from the onset of the sentence,
     both sides moving together (sentence time, not latency). p is corrected for all windows.
+    ``metric=erp_NAME``: within named windows (``window=N100`` … ``P600``) likewise
+    (evaluation/time/windows.py).
     ``metric=map_NAME``: electrode by electrode (evaluation/time/scalp.py).
     ``metric=word_NAME``, ``content_NAME``, ``function_NAME``: by words (evaluation/time/words.py).
     ``metric=prosody_NAME``, ``tnc``, ``mediation_ratio``: evaluation/time/prosody.py.
@@ -113,7 +115,7 @@ class FrameAlignment:
                 "the onset"
             )
         after = max(0, self.lags[-1])
-        self.until, self.width = until, round(0.25 * rate)
+        self.until = until
         self.least = round(lengths.seconds * rate)
         self.draws = self.tests.draws_of(rate, self.least)
         self.cutter = Cutter(name, responses, components, self.least, after, self.tests.circular)
@@ -136,6 +138,7 @@ class FrameAlignment:
             whole = replace(
                 whole,
                 window=BOTH,
+                erp=BOTH,
                 prosody=DEBIASED,
                 map=() if self.responses.positions is None else BOTH,
                 word=BOTH if known else (),
@@ -200,20 +203,17 @@ class FrameAlignment:
         return self._ceilings[key]
 
     def _window_rows(self, series: Series, layers: Sequence[str]) -> Iterator[Score]:
-        """Of the beginnings of sentences: windows of 250 ms, 50 ms apart where the rate allows."""
+        """Of the beginnings of sentences."""
         rate = self.responses.rate
-        step = max(1, round(0.05 * rate))
-        last = min(round(self.until * rate - self.width / 2), self.least - self.width)
-        starts = [*range(0, last + 1, step)]
-        middles = [f"{(first + self.width / 2) / rate:.2f}" for first in starts]
         rows = TimeRows(self.name, self.responses, series.sentence)
-        spans = series.windows(self.width, starts)
-        for name in self.analyses.window:
-            found = mismatch_surrogates(
-                self.known[name], series, self.draws, spans, False, self._memory[name]
+        for analysis, names, stretches in (
+            ("window", self.analyses.window, sliding_windows(rate, self.until, self.least)),
+            ("erp", self.analyses.erp, named_windows(rate, self.least)),
+        ):
+            chosen = {name: self.known[name] for name in names}
+            yield from window_rows(
+                rows, analysis, chosen, series, stretches, layers, self.draws, self._memory
             )
-            people = self._people(name, series, spans)
-            yield from rows.timed(Quantity(name, "window"), layers, found, middles, people)
 
     def _word_rows(self, features: Mapping[str, Features]) -> Iterator[Score]:
         if not self.analyses.word:
@@ -240,5 +240,4 @@ class FrameAlignment:
         """Every subject at one lag or window, where all of them hold the mean over subjects."""
         if self.tests.circular or len(self.responses.subjects) == 1:
             return None
-        draws = replace(self.draws, count=1)
-        return cache(lambda k: mismatch_surrogates(self.known[name], series, draws, [spans[k]]))
+        return by_subject(self.known[name], series, self.draws, spans)

@@ -63,10 +63,6 @@ class Series:
         shortest = min(len(layers[0]) for layers in self.x)
         return [(0, self.zero + lag, shortest) for lag in lags]
 
-    def windows(self, width: int, starts: Sequence[int]) -> list[Span]:
-        """Short windows of both sides at the same time."""
-        return [(first, self.zero + first, width) for first in starts]
-
     def keep(self, wanted: Bool[Tensor, " pieces"]) -> Series:
         """Some of the pieces."""
         chosen = wanted.nonzero().flatten()

@@ -107,6 +107,7 @@ class TimeRows:
         found: AgainstSurrogates,
         windows: Sequence[str],
         people: People | None = None,
+        scaled: bool = False,
     ) -> Iterator[Score]:
         """The mean at every lag or window, p corrected for them, and the held-out choice.
 
@@ -114,27 +115,41 @@ class TimeRows:
         ----------
         people : callable, optional
             Statistics of every subject at one lag, where ``found`` holds their mean.
+        scaled : bool
+            Compare and choose in standard deviations of the surrogates.
         """
-        means, p, null = found.observed.mean((0, 2)), found.p_max(), found.null_means()
+        judged = found.scaled() if scaled else found
+        means, p, null = found.observed.mean((0, 2)), judged.p_max(), found.null_means()
         for i, layer in enumerate(layers):
             for k, window in enumerate(windows):
                 fields = {"window": window, "p": float(p[i, k])}
                 yield self.one(metric, layer, float(means[i, k]), **fields)
                 yield self.band(metric, layer, null[:, i, k], window)
-        yield from self.selected(metric, found, people)
+        yield from self.selected(metric, found, people, judged)
 
     def selected(
-        self, metric: Quantity, found: AgainstSurrogates, people: People | None = None
+        self,
+        metric: Quantity,
+        found: AgainstSurrogates,
+        people: People | None = None,
+        judged: AgainstSurrogates | None = None,
     ) -> Iterator[Score]:
-        """The held-out choice of layer and lag, and how far it lies above its surrogates."""
-        p = found.selected_p()
+        """The held-out choice of layer and lag, and how far it lies above its surrogates.
+
+        Parameters
+        ----------
+        judged : AgainstSurrogates, optional
+            ``found`` in the units in which it is chosen and tested.
+        """
+        judged = found if judged is None else judged
+        p, choices = judged.selected_p(), judged.choices()
         if people is None:
-            values, excess = found.held_out(found.observed), found.held_out(found.excess)
+            values, excess = (judged.held_out(part) for part in (found.observed, found.excess))
         else:
-            each = {lag: people(lag) for lag in {lag for _, lag in found.choices()}}
+            each = {lag: people(lag) for lag in {lag for _, lag in choices}}
             size = found.observed.shape[0], len(self.responses.subjects)
             values, excess = (torch.empty(size, dtype=torch.float64) for _ in range(2))
-            for fold, (layer, lag) in enumerate(found.choices()):
+            for fold, (layer, lag) in enumerate(choices):
                 own = found.folds == fold
                 values[own] = each[lag].observed[own][:, layer, :, 0]
                 excess[own] = each[lag].excess[own][:, layer, :, 0]

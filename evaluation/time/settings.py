@@ -16,6 +16,11 @@ Settings = TypeVar("Settings")
 BOTH = ("rsa_spearman", "cka_debiased")
 """One metric of each family: rank geometry and dependence."""
 DEBIASED = ("cka_debiased", "dcor_debiased")
+PAPER = (
+    "rsa_spearman", "rsa_pearson", "kendall", "cka", "cka_rbf", "dcor", "hsic_rbf", "rv",
+)  # fmt: skip
+"""The eight of arXiv 2601.16540 as far as its code tells; the last is ``cka`` a second time."""
+WORDS_FOR = {"all": ALL, "paper": PAPER}
 
 
 def read_settings(
@@ -44,7 +49,7 @@ def read_settings(
 
 def _names(given: Sequence[str] | str) -> tuple[str, ...]:
     if isinstance(given, str):
-        return ALL if given == "all" else (given,)
+        return WORDS_FOR.get(given, (given,))
     return tuple(given)
 
 
@@ -56,13 +61,15 @@ class Analyses:
     ----------
     plain : tuple of str
         Without delay.
-    lag, window, map, word, prosody : tuples of str
-        By delay, by time in the sentence, by electrode, by words, by prosody.
+    lag, window, erp, map, word, prosody : tuples of str
+        By delay, by time in the sentence, by named windows of it, by electrode, by words, by
+        prosody.
     """
 
     plain: tuple[str, ...] = ()
     lag: tuple[str, ...] = ()
     window: tuple[str, ...] = ()
+    erp: tuple[str, ...] = ()
     map: tuple[str, ...] = ()
     word: tuple[str, ...] = ()
     prosody: tuple[str, ...] = ()
@@ -73,7 +80,7 @@ class Analyses:
     ) -> Analyses:
         """From what a config says: a list is of metrics without delay, beside two with it.
 
-        ``all`` stands for every metric.
+        ``all`` stands for every metric, ``paper`` for those of :data:`PAPER`.
         """
         named = given if isinstance(given, Mapping) else {"plain": given, "lag": BOTH}
         lists = {key: _names(names) for key, names in named.items()}
@@ -106,7 +113,8 @@ class Analyses:
 
     def check(self, benchmark: str, responses: SentenceResponses, tests: Surrogates) -> None:
         """Refuse analyses that the data or the surrogates do not allow."""
-        if tests.circular and (self.window or self.map or self.word or self.prosody):
+        aside = (self.window, self.erp, self.map, self.word, self.prosody)
+        if tests.circular and any(aside):
             raise ValueError(
                 f"{benchmark}: windows, maps, words and prosody are tested by "
                 "surrogates.kind=mismatch only"

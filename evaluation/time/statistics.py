@@ -64,6 +64,16 @@ class AgainstSurrogates:
         largest = (draws - level).amax(-1, keepdim=True)
         return share_of_draws(_reach(largest, self.observed.mean((0, 2)) - level))
 
+    def scaled(self) -> AgainstSurrogates:
+        """In standard deviations of the draws, layer by layer and lag by lag.
+
+        For lags that vary unequally, such as windows of unequal length: of raw values, the maximum
+        over lags would be that of the noisiest one.
+        """
+        spread = self.null_means().std(0, correction=0).clamp_min(1e-12)
+        observed, level = (part / spread[:, None] for part in (self.observed, self.level))
+        return replace(self, observed=observed, level=level, null=self.null / spread)
+
     def at(self, lag: int) -> AgainstSurrogates:
         """At one lag alone."""
         observed, level, null = (

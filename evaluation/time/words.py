@@ -17,7 +17,14 @@ from evaluation.time.pieces import FEWEST, Draws, Series
 from evaluation.time.rows import TimeRows
 from evaluation.time.statistics import AgainstSurrogates, Collector
 
-COMPONENTS = {"N1": (0.08, 0.15), "P2": (0.15, 0.25), "N400": (0.3, 0.5), "P600": (0.5, 0.8)}
+COMPONENTS = {
+    "N1": (0.08, 0.15),
+    "P2": (0.15, 0.25),
+    "N200": (0.2, 0.3),
+    "P300": (0.25, 0.5),
+    "N400": (0.3, 0.5),
+    "P600": (0.5, 0.8),
+}
 """Seconds after the onset of a word, named by what is seen there in averages over words."""
 BASELINE = (-0.2, 0.0)
 AFTER = COMPONENTS["P600"][1]

@@ -12,7 +12,15 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reporting.kinds import CEILING, EXCESS, NULL, followed_scores, named_windows, same_quantity
+from reporting.kinds import (
+    CEILING,
+    ERP,
+    EXCESS,
+    NULL,
+    followed_scores,
+    named_windows,
+    same_quantity,
+)
 from reporting.profiles import axes
 from reporting.profiles.depth_panels import (
     draw_depth,
@@ -26,13 +34,14 @@ from reporting.profiles.depth_panels import (
 from reporting.profiles.event_panels import draw_depths, event_lines
 from reporting.profiles.probe_panels import probe_lines
 from reporting.profiles.scalp import draw_maps, map_line
-from reporting.profiles.time_panels import above_band, draw_curve, draw_metrics
+from reporting.profiles.time_panels import above_band, draw_curve, draw_metrics, draw_named
 from reporting.trajectory.panels import INK
 
 Panel = partial[None]
 HEIGHT, WIDTH = 3.4, 4.8
 MOST_BARS = 64
 MAPS_A_COLUMN = 2
+MOST_A_LINE = 4
 
 
 def write_profiles(scores: pd.DataFrame, folder: Path) -> list[Path]:
@@ -93,6 +102,7 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     special = [*map_line(rows), *event_lines(rows)]
     null, ceilings = rows[rows["kind"] == NULL], rows[rows["kind"] == CEILING]
     level = null[(null["analysis"] == "") & (null["window"] == "")]
+    named = rows[(rows["analysis"] == ERP) & (rows["kind"] == "score") & (rows["window"] != "")]
     # What lies above surrogates is seen in their band.
     rows = followed_scores(rows)
     rows = rows[rows["kind"] != EXCESS]
@@ -114,7 +124,15 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
             latencies[begin] += _panels_of(excess, True)
         elif panels := _panels_of(of_metric, False):
             lines.append(panels)
-    timed = [line for begin in curves for line in (curves[begin], latencies[begin]) if line]
+    timed = [
+        panels[k : k + MOST_A_LINE]
+        for begin in curves
+        for panels in (curves[begin], latencies[begin])
+        for k in range(0, len(panels), MOST_A_LINE)
+    ]
+    if len(named):
+        level = null[null["analysis"] == ERP]
+        timed.append([partial(draw_named, rows=named, null=level)])
     return [*lines[: int(tested.any())], *timed, *special, *lines[int(tested.any()) :]]
 
 
@@ -123,7 +141,7 @@ def _height(line: list[Panel], columns: int) -> float:
     first = line[0]
     if first.func is draw_depths:
         return max(0.7, max(len(panel.keywords["rows"]) for panel in line) / 15)
-    if first.func is draw_metrics:
+    if first.func in (draw_metrics, draw_named):
         return max(1.0, first.keywords["rows"]["metric"].nunique() / 9)
     if first.func is draw_maps:
         count = first.keywords["maps"]["of"].nunique()

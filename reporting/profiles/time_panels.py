@@ -32,29 +32,65 @@ def draw_metrics(
     level = layer_means(null, ["of"]).set_index(["of", "layer"])
     metrics = list(dict.fromkeys(rows["of"]))
     layers = list(dict.fromkeys(name for _, name in means.index))
-    table = np.zeros((len(metrics), len(layers)))
-    for i, metric in enumerate(metrics):
-        for j, layer in enumerate(layers):
-            row, base = means.loc[(metric, layer)], level.loc[(metric, layer)]
-            spread = (base["ci_high"] - base["ci_low"]) / 3.92
-            table[i, j] = (row["value"] - base["value"]) / spread if spread > 0 else 0.0
-            star = " •" if row["p"] < 0.05 else ""
-            if len(layers) <= 14:
-                text = place.text(j, i, f"{row['value']:.2f}{star}", fontsize=8)
-                text.set(ha="center", va="center", color="white")
-    top = max(3.0, float(table.max()))
-    image = place.imshow(table, cmap=COLOUR_MAP, aspect="auto", vmin=0, vmax=top)
-    for text in place.texts:
-        column, line = text.get_position()
-        if table[int(line), int(column)] > 0.5 * top:
-            text.set_color(INK)
-    bar = place.figure.colorbar(image, ax=place, pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
-    bar.set_label("above surrogates (SD)", fontsize=8.5)
+    means = means.assign(above=_above(means, level))
+    _draw_table(place, means, metrics, layers)
     bounds = ceilings.pivot_table(index="of", columns="target", values="value")
     place.set_yticks(range(len(metrics)), [_with_ceiling(metric, bounds) for metric in metrics])
     place.set_xticks(range(len(layers)), layers, rotation=30, ha="right")
     place.set_title("metrics by layer (value; • p < .05)", fontsize=10.5, loc="left", color=INK)
+
+
+def draw_named(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
+    """Metric by named window of the sentence: how far above its surrogates, in their deviations.
+
+    Of each metric, the layer that lies highest above them in some window.
+    """
+    key = ["of", "layer", "window"]
+    means = layer_means(rows[(rows["layer"] != SELECTED) & (rows["window"] != "")], key[::2])
+    means = means.set_index(key)
+    level = layer_means(null[null["window"] != ""], key[::2]).set_index(key)
+    means = means.assign(above=_above(means, level)).reset_index()
+    best = means.loc[means.groupby("of", sort=False)["above"].idxmax()].set_index("of")["layer"]
+    shown = means[means["layer"] == means["of"].map(best)].set_index(["of", "window"])
+    windows = list(dict.fromkeys(rows.loc[rows["window"] != "", "window"]))
+    metrics = list(best.index)
+    _draw_table(place, shown, metrics, windows)
+    labels = [f"{metric}\n{best[metric]}" for metric in metrics]
+    place.set_yticks(range(len(metrics)), labels)
+    place.set_xticks(range(len(windows)), windows)
+    title = "windows of the sentence (value; • p < .05)"
+    place.set_title(title, fontsize=10.5, loc="left", color=INK)
+
+
+def _above(means: pd.DataFrame, level: pd.DataFrame) -> pd.Series:
+    """How far values lie above the surrogates of the same place, in standard deviations."""
+    base = level.reindex(means.index)
+    spread = (base["ci_high"] - base["ci_low"]) / 3.92
+    return ((means["value"] - base["value"]) / spread).where(spread > 0, 0.0)
+
+
+def _draw_table(place: Axes, means: pd.DataFrame, lines: list[str], columns: list[str]) -> None:
+    """``above`` as colour and values as numbers; empty where a line lacks a column."""
+    table = np.full((len(lines), len(columns)), np.nan)
+    for i, line in enumerate(lines):
+        for j, column in enumerate(columns):
+            if (line, column) not in means.index:
+                continue
+            row = means.loc[(line, column)]
+            table[i, j] = row["above"]
+            star = " •" if row["p"] < 0.05 else ""
+            if len(columns) <= 14:
+                text = place.text(j, i, f"{row['value']:.2f}{star}", fontsize=8)
+                text.set(ha="center", va="center", color="white")
+    top = max(3.0, float(np.nanmax(table)))
+    image = place.imshow(table, cmap=COLOUR_MAP, aspect="auto", vmin=0, vmax=top)
+    for text in place.texts:
+        x, y = text.get_position()
+        if table[int(y), int(x)] > 0.5 * top:
+            text.set_color(INK)
+    bar = place.figure.colorbar(image, ax=place, pad=0.02)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.set_label("above surrogates (SD)", fontsize=8.5)
 
 
 def _with_ceiling(metric: str, bounds: pd.DataFrame) -> str:

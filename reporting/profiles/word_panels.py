@@ -16,7 +16,7 @@ from reporting.profiles.axes import entitle
 from reporting.tables import layer_means, p_text
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO
 
-COMPONENTS = ("N1", "P2", "N400", "P600")
+COMPONENTS = ("N1", "P2", "N200", "P300", "N400", "P600")
 CLASSES = (("content", "content"), ("function", "function"), ("word", "all words"))
 
 

@@ -15,7 +15,7 @@ from reporting.tables import headlines, log_keys, score_table, trajectory_table
 from reporting.terminal import print_scores
 from reporting.trajectory.panels import layer_maps, panels
 
-WINDOWS = ("N1", "P2", "N400", "P600")
+WINDOWS = ("N1", "P2", "N200", "P300", "N400", "P600")
 LAYERS = ("low", "middle", "deep")
 
 
@@ -107,14 +107,14 @@ def test_words_are_bars_of_the_best_layer_before_their_surrogates() -> None:
     )
     assert [tick.get_text() for tick in place.get_xticklabels()] == list(WINDOWS)
     heights = bars(place)
-    assert heights["content"] == [0.1, 0.1, 0.3, 0.1]
-    assert heights["function"] == heights["all words"] == [0.1] * 4
+    assert heights["content"] == [0.1, 0.1, 0.1, 0.1, 0.3, 0.1]
+    assert heights["function"] == heights["all words"] == [0.1] * 6
     bands = [patch for patch in place.patches if patch.get_alpha() == 0.35 and patch.get_height()]  # type: ignore[attr-defined]
-    assert len(bands) == 12
+    assert len(bands) == 18
     assert {round(band.get_y(), 3) for band in bands} == {0.05}  # type: ignore[attr-defined]
     dots = [c for c in place.collections if len(c.get_offsets()) == 1]  # type: ignore[arg-type]
     ((x, y),) = (c.get_offsets()[0] for c in dots)  # type: ignore[index]
-    assert 1.5 < x < 2
+    assert 3.5 < x < 4
     assert 0.3 < y < place.get_ylim()[1]
     legend = place.get_legend()
     assert legend is not None
@@ -123,10 +123,57 @@ def test_words_are_bars_of_the_best_layer_before_their_surrogates() -> None:
     }  # fmt: skip
 
 
+def named(metrics: tuple[str, ...] = ("rsa_spearman", "kendall")) -> list[Score]:
+    """The first metric is highest above its surrogates in the deep layer at N400."""
+    found = []
+    for name in metrics:
+        found.append(row(f"erp_{name}", "selected", 0.3))
+        for window in ("N100", "N400", "P600"):
+            for layer in LAYERS:
+                best = (name, window, layer) == (metrics[0], "N400", "deep")
+                value, p = (0.5, 0.01) if best else (0.2, 0.4)
+                place = {"window": window, "ci_low": 0.1, "ci_high": 0.2}
+                found.append(row(f"erp_{name}", layer, value, window=window, p=p))
+                found.append(row(f"null_erp_{name}", layer, 0.15, **place))
+    return found
+
+
+def test_named_windows_are_a_table_of_metrics() -> None:
+    place, bar = places(named())
+    assert place.get_title(loc="left") == "windows of the sentence (value; • p < .05)"
+    assert [tick.get_text() for tick in place.get_xticklabels()] == ["N100", "N400", "P600"]
+    lines = [tick.get_text() for tick in place.get_yticklabels()]
+    assert lines == ["rsa_spearman\ndeep", "kendall\nlow"]
+    texts = [text.get_text() for text in place.texts]
+    assert texts == ["0.20", "0.50 •", "0.20", "0.20", "0.20", "0.20"]
+    (image,) = place.images
+    assert image.get_array()[0].tolist() == pytest.approx([1.96, 13.72, 1.96])
+    assert bar.get_label() == "<colorbar>"
+
+
+def test_many_curves_break_the_line() -> None:
+    every = [r for name in ("cka", "dcor", "rv2", "kendall", "rsa") for r in curve(name)]
+    shown = [place for place in places(every) if place.get_xlabel() == "time from onset (s)"]
+    tops = [place.get_subplotspec() for place in shown]
+    assert len(shown) == 5
+    assert all(spec is not None and spec.get_gridspec().ncols == 4 for spec in tops)
+
+
+def curve(name: str) -> list[Score]:
+    found = []
+    for window in ("0.12", "0.18"):
+        found.append(row(f"window_{name}", "low", 0.2, window=window, p=0.3))
+        place = {"window": window, "ci_low": 0.1, "ci_high": 0.2}
+        found.append(row(f"null_window_{name}", "low", 0.15, **place))
+    return found
+
+
 @pytest.mark.parametrize(
     "rows",
     [
         words(classes=("word",)),
+        [score for score in named() if score.window in ("N400", "")],
+        [score for score in named() if not score.metric.startswith("null_")],
         [score for score in words() if not score.metric.startswith("null_")],
         [*words(), row("content_rsa", "selected", 0.25, window="N400")],
         [row("word_rsa", "selected", 0.25, window=window) for window in WINDOWS],

@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.stats import t as student
 from torch import Tensor
 
-from alignment.nulls import NullTest
+from alignment.nulls import NullTest, share_of_draws
 
 _CELLS = 10_000_000  # comparisons held at once, about 100 MB
 
@@ -108,6 +108,53 @@ def cluster_test(
     labels = number[cluster[0] + 1]
     p_map = torch.cat([torch.ones(1, dtype=torch.float64), p])[labels]
     return ClusterTest(t.view(shape), labels.view(shape), mass, p, p_map.view(shape), null)
+
+
+def max_test(
+    x: Float[Tensor, "subjects points"],
+    n: int = 10_000,
+    tail: Literal[-1, 0, 1] = 1,
+    seed: int = 0,
+) -> NullTest:
+    """Is a mean over subjects other than 0 at each point, the family-wise error controlled?
+
+    t of every point is compared with the largest t over all points when the signs of whole
+    subjects are turned: ``p = (1 + draws as large) / (1 + draws)`` (Nichols & Holmes 2002, HBM
+    15:1, single threshold). What points share, such as layers that say the same, is kept. All
+    sign patterns are taken where they are no more than ``n``, random ones otherwise.
+
+    Parameters
+    ----------
+    x : tensor of shape (subjects, points)
+        Effects of each subject, symmetric about 0 where there is none.
+    tail : int
+        1 for means above 0, -1 for those below, 0 for both.
+
+    Returns
+    -------
+    NullTest
+        ``observed`` t of each point, ``null`` the largest of each sign pattern, of shape
+        (draws, 1).
+
+    Raises
+    ------
+    ValueError
+        For fewer than two subjects, or values that are not finite.
+    """
+    values = x.double().cpu()
+    if len(x) < 2 or not values.isfinite().all():
+        raise ValueError(f"{len(x)} subjects: expected two or more, with finite values only")
+
+    def sided(t: Tensor) -> Tensor:
+        return t.abs() if tail == 0 else tail * t
+
+    observed = _t(torch.ones(1, len(x), dtype=torch.float64), values)[0]
+    patterns = _sign_patterns(len(x), n, tail, seed)
+    chunk = max(1, _CELLS // values.shape[1])
+    null = torch.cat([sided(_t(part, values)).amax(1) for part in patterns.split(chunk)])[:, None]
+    # A t that is equal but for rounding counts as equal.
+    slack = 1e-9 * observed.abs()
+    return NullTest(observed, null, share_of_draws(null >= sided(observed) - slack))
 
 
 def _sign_patterns(subjects: int, n: int, tail: int, seed: int) -> Float[Tensor, "draws subjects"]:

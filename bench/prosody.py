@@ -3,6 +3,9 @@
 ``python bench/prosody.py --runs 200`` draws smooth series of which some are related, and counts
 p <= .05 of ``tnc`` and ``mediation_ratio``. Only where all three are related is there something to
 be found by ``tnc``; where the layer is unrelated there is nothing by either.
+
+A second table is of contrasts: sentences of random prosody that are followed alike, the longer the
+more, or more where they are aroused, and p <= .05 of the differences of valence and of arousal.
 """
 
 from __future__ import annotations
@@ -19,11 +22,13 @@ from rich.table import Table
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from alignment.series.prosody import SentenceProsody, affect_proxies, terciles
 from datamodules.sentences import SentenceResponses
 from datamodules.stimuli import Provenance, StimulusSet
 from evaluation.rows import Score
+from evaluation.time.contrasts import contrast_rows
 from evaluation.time.pieces import Draws, Series
-from evaluation.time.prosody import sharing_rows
+from evaluation.time.prosody import Prosody, sharing_rows
 from evaluation.time.rows import TimeRows
 from evaluation.time.statistics import AgainstSurrogates
 
@@ -72,6 +77,38 @@ def run(related: str, seed: int, draws: int) -> list[Score]:
     return [*sharing_rows(rows, prosody, series, chosen, [0], ["layer"], Draws(draws, 1, seed))]
 
 
+FOLLOWED = ("all alike", "longer ones more", "aroused ones more")
+
+
+def contrasts(followed: str, seed: int, sentences: int = 84) -> dict[str, float]:
+    """p of the difference of valence and of arousal; louder sentences are longer."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    table = draw(sentences, 9)
+    table[:, 0] += 30  # semitones, so that sd / mean is no division by 0
+    table[:, 8] = 4 + 0.7 * table[:, 3] + 0.7 * draw(sentences)
+    spoken = [SentenceProsody(*values) for values in table.tolist()]
+    arousal = affect_proxies(spoken).arousal
+    effect = {
+        "all alike": torch.zeros(sentences),
+        "longer ones more": 0.05 * table[:, 8],
+        "aroused ones more": 0.1 * (terciles(arousal) == 2),
+    }[followed]
+    value = 0.1 + effect + 0.1 * draw(sentences)
+    index = torch.arange(sentences)
+    known = value[:, None, None, None].double()
+    level, many = torch.zeros_like(known), torch.full((sentences,), 10**9)
+    null = torch.zeros(3, 1, 1, 1, dtype=torch.float64)
+    tested = AgainstSurrogates(known, level, many, null, index % 3)
+    prosody = Prosody(_responses().stimuli)
+    prosody.__dict__["_sentences"] = spoken
+    rows = contrast_rows(TimeRows("eeg/made", _responses(), index), prosody, {"cka": tested})
+    return {row.target: row.p for row in rows if row.p is not None}
+
+
 def _responses() -> SentenceResponses:
     stimuli = StimulusSet("made", [f"s{i}" for i in range(PIECES)], [_no_sound] * PIECES)
     values = tuple(torch.zeros(PEOPLE, LENGTH, 2) for _ in range(PIECES))
@@ -103,6 +140,15 @@ def main() -> None:
         for metric in ("mediation_ratio", "null_mediation_ratio"):
             values = [row.value for rows in found for row in rows if row.metric == metric]
             cells.append(f"{sum(values) / len(values):.2f}")
+        table.add_row(name, *cells)
+    Console().print(table)
+    table = Table("followed", "valence p <= .05", "arousal p <= .05")
+    for name in FOLLOWED:
+        values = [contrasts(name, seed) for seed in range(options.runs)]
+        cells = [
+            f"{sum(p[target] <= 0.05 for p in values) / len(values):.3f}"
+            for target in ("difference", "arousal_difference")
+        ]
         table.add_row(name, *cells)
     Console().print(table)
 

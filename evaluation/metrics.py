@@ -58,6 +58,9 @@ METRICS: dict[str, MetricFacts] = {
     ),
     "rsa_spearman": MetricFacts("representational similarity, Spearman", "rank geometry", -1),
     "rsa_partial": MetricFacts("representational similarity given time", "rank geometry", -1),
+    "rsa_partial_acoustic": MetricFacts(
+        "representational similarity given time and sound", "rank geometry", -1
+    ),
     "kendall": MetricFacts("representational similarity, Kendall", "rank geometry", -1),
     "pearson": MetricFacts("correlation of dissimilarities", "geometry", -1, headline=False),
     # geometry

@@ -19,7 +19,7 @@ from alignment.rsa_blocks import heldout_rdms
 from alignment.series.metrics import BY_NAME, METRICS, Metric, Similarity, of_function, similarity
 from evaluation.metrics import check_known, facts
 
-IN_TIME = {"rsa_spearman", "rsa_partial", "mutual_knn"}
+IN_TIME = {"rsa_spearman", "rsa_partial", "rsa_partial_acoustic", "mutual_knn"}
 """They leave out or control for moments that are near in time, which stimuli are not."""
 
 
@@ -80,7 +80,7 @@ def of_stimuli(
 def of_series(benchmark: str, names: Iterable[str]) -> dict[str, Metric]:
     """Every metric of two series: those of alignment/series/metrics.py and of one's own.
 
-    HSIC and RV may be asked for by their own names.
+    Those of ``BY_NAME`` may be asked for by their own names.
 
     Raises
     ------

@@ -22,6 +22,7 @@ from alignment.kernels import (
     linear_kernel,
     rbf_kernel,
 )
+from alignment.series.given import covariate_basis, given_products
 from alignment.series.shifts import column_shifts, matrix_shifts, partial_shifts
 from alignment.series.signatures import (
     above_chance,
@@ -69,6 +70,8 @@ class Metric:
         Whether signatures have norm 1.
     tall : bool
         Whether more rows are needed than both series have columns.
+    acoustics : bool
+        Of kind ``partial``: whether the product is also taken given the sound's own signature.
     function : callable, optional
         Of kind ``function``: from series (…, n, p) and (…, n, q) to statistics (…).
     """
@@ -80,6 +83,7 @@ class Metric:
     symmetric: bool = True
     scaled: bool = True
     tall: bool = False
+    acoustics: bool = False
     function: Similarity | None = None
 
     @property
@@ -96,8 +100,20 @@ def similarity(
     return product(metric, metric.signature(x), metric.signature(y), y.shape[1])
 
 
-def product(metric: Metric, a: Tensor, b: Tensor, n: int) -> Float[Tensor, "a b"]:
-    """Statistics from signatures."""
+def product(
+    metric: Metric, a: Tensor, b: Tensor, n: int, sounds: Tensor | None = None
+) -> Float[Tensor, "a b"]:
+    """Statistics from signatures.
+
+    Parameters
+    ----------
+    sounds : tensor of shape (a, n, n), optional
+        Signatures of the sounds of the first series, for metrics given these.
+    """
+    if metric.acoustics:
+        assert sounds is not None
+        time = time_apart(n, a).expand_as(sounds)
+        return given_products(a, b, covariate_basis(time, sounds))
     if metric.function is not None:
         return torch.stack([metric.function(one[None], b) for one in a])
     if metric.kind == "basis":
@@ -125,15 +141,19 @@ def flat(metric: Metric, a: Tensor) -> Float[Tensor, "a m"]:
     return a[:, row, column] * weight
 
 
-def shift_products(metric: Metric, a: Tensor, b: Tensor) -> Float[Tensor, "a b n"]:
-    """Statistics of all shifts from signatures."""
+def shift_products(
+    metric: Metric, a: Tensor, b: Tensor, sounds: Tensor | None = None
+) -> Float[Tensor, "a b n"]:
+    """Statistics of all shifts from signatures; ``sounds`` of shape (n, n), of all of ``a``."""
     n = a.shape[1]
     if metric.function is not None:
         return torch.stack([product(metric, a, b.roll(-shift, 1), n) for shift in range(n)], -1)
     if metric.kind == "matrix":
         return metric.finish(matrix_shifts(a, b, metric.symmetric), n)
     if metric.kind == "partial":
-        return partial_shifts(a, b, [time_apart(n, a)])
+        # A sound that never varies takes nothing out.
+        given = [] if sounds is None or bool(sounds.isnan().any()) else [sounds]
+        return partial_shifts(a, b, [time_apart(n, a), *given])
     if metric.kind == "basis":
         return metric.finish(column_shifts(a, b), n)
     return metric.finish(sign_shifts(a, b), n)
@@ -169,5 +189,6 @@ BY_NAME: dict[str, Metric] = {
     "hsic": Metric("matrix", partial(dependence, linear_kernel), debiased=True, scaled=False),
     "hsic_rbf": Metric("matrix", partial(dependence, rbf_kernel), debiased=True, scaled=False),
     "rv": METRICS["cka"],
+    "rsa_partial_acoustic": Metric("partial", partial(geometry, ranked_pairs), acoustics=True),
 }
 """Metrics that ``all`` leaves out: HSIC is unbiased and in the units of its kernels."""

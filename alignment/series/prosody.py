@@ -92,7 +92,8 @@ def affect_proxies(sentences: Sequence[SentenceProsody]) -> AffectProxies:
 def terciles(values: Float[Tensor, " sentences"]) -> Int[Tensor, " sentences"]:
     """0 for the lowest third, 1 for the middle, 2 for the highest; -1 for NaN.
 
-    Of the valence proxy, 0 is what we call negative and 1 neutral.
+    Of the valence proxy, 0 is what we call negative and 1 neutral; of the arousal proxy, 2 is
+    aroused and 0 calm.
     """
     known = (~values.isnan()).nonzero()[:, 0]
     order = known[values[known].argsort(stable=True)]

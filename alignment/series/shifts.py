@@ -55,6 +55,8 @@ def partial_shifts(
     With correlations r and those among the covariates R:
     ``(r_xy - r_xz R⁻¹ r_zy) / sqrt((1 - r_xz R⁻¹ r_zx) (1 - r_yz R⁻¹ r_zy))``.
 
+    0 where the covariates leave nothing of x or of y.
+
     Parameters
     ----------
     given : sequence of tensors of shape (n, n)
@@ -67,4 +69,6 @@ def partial_shifts(
     through = torch.einsum("ak,kl,lbs->abs", xz, inverse, zy)
     left = 1 - torch.einsum("ak,kl,al->a", xz, inverse, xz)
     right = 1 - torch.einsum("kbs,kl,lbs->bs", zy, inverse, zy)
-    return (matrix_shifts(x, y) - through) / (left[:, None, None] * right).sqrt()
+    rest = left[:, None, None] * right
+    # Of what the covariates explain wholly, nothing but rounding is left.
+    return torch.where(rest < 1e-12, 0.0, (matrix_shifts(x, y) - through) / rest.sqrt())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -11,12 +12,16 @@ from torch import Tensor
 
 from alignment.lags import principal_components
 from datamodules.sentences import SentenceResponses, Words
+from datamodules.stimuli import StimulusSet
 from evaluation.features import Features
-from evaluation.time.frames import frames_at
+from evaluation.time.frames import frames_at, reduce_components
+from evaluation.time.pieces import Series, stretch
 from models.frontend import LogMel
 
-SAMPLE_RATE = 24_000
 BANDS = 32
+"""Of the spectrogram of encoding models."""
+LAYER_BANDS = 128
+"""As many as ``encoder=logmel_frames`` has."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,11 @@ class Acoustics:
 
     def frames(self) -> list[Float[Tensor, "_ a"]]:
         """Features of every sentence at times 0, 1 / rate, …"""
-        rate, stimuli = self.responses.rate, self.responses.stimuli
-        spectrogram = LogMel(BANDS, SAMPLE_RATE, window_ms=25.0, hop_ms=10.0)
-        tables = [
-            spectrogram(stimuli.waveform(i, SAMPLE_RATE)[None])[0] for i in range(len(stimuli))
-        ]
+        rate, frontend = self.responses.rate, LogMel(BANDS, window_ms=25.0, hop_ms=10.0)
+        tables = spectrograms(self.responses.stimuli, frontend)
         onsets = [torch.cat([x[:1] * 0, (x[1:] - x[:-1]).clamp_min(0)]) for x in tables]
         bands = [
-            reduce_frames(frames_at(padded(part, spectrogram), rate), self.components)
+            reduce_frames(frames_at(pad_tables(part, frontend), rate), self.components)
             for part in (tables, onsets)
         ]
         if self.responses.words is not None:
@@ -57,7 +59,40 @@ class Acoustics:
         return [torch.cat(parts, 1) for parts in zip(*bands, strict=True)]
 
 
-def padded(tables: Sequence[Float[Tensor, "_ d"]], frontend: LogMel) -> Features:
+@dataclass(frozen=True)
+class SoundLayer:
+    """Log-mel frames of the sounds, as a layer of ``encoder=logmel_frames`` has them.
+
+    Like every layer they are averaged to the rate of the response and reduced to principal
+    components of the sentences of other folds.
+    """
+
+    responses: SentenceResponses
+    components: int
+
+    @cached_property
+    def frames(self) -> list[Tensor]:
+        """Components (frames, dim) of each sound, computed when they are first asked for."""
+        frontend = LogMel(bands=LAYER_BANDS)
+        tables = spectrograms(self.responses.stimuli, frontend)
+        frames = frames_at(pad_tables(tables, frontend), self.responses.rate)
+        return reduce_components(frames, self.responses.folds, self.components)
+
+    def beside(self, series: Series) -> Series:
+        """The pieces with their acoustics."""
+        where = zip(series.sentence.tolist(), series.position.tolist(), series.x, strict=True)
+        own = [stretch(self.frames[i], first, len(layers[0])) for i, first, layers in where]
+        return replace(series, acoustics=own)
+
+
+def spectrograms(stimuli: StimulusSet, frontend: LogMel) -> list[Float[Tensor, "_ bands"]]:
+    """The frames of every sound."""
+    waves = (stimuli.waveform(i, frontend.sample_rate) for i in range(len(stimuli)))
+    with torch.no_grad():
+        return [frontend(wave[None])[0] for wave in waves]
+
+
+def pad_tables(tables: Sequence[Float[Tensor, "_ d"]], frontend: LogMel) -> Features:
     """Frames of sounds of unequal length."""
     lengths = torch.tensor([len(table) for table in tables])
     values = torch.nn.utils.rnn.pad_sequence([*tables], batch_first=True)

@@ -16,15 +16,18 @@ from evaluation.features import Features
 from evaluation.quantities import Quantity
 from evaluation.rows import Score
 from evaluation.similarities import of_series
+from evaluation.time.acoustics import SoundLayer
+from evaluation.time.contrasts import contrast_rows
 from evaluation.time.depth import ceiling, depth_rows
 from evaluation.time.pieces import Cutter, Series, Span, TooShort
-from evaluation.time.prosody import Prosody, contrast_rows, sharing_rows
+from evaluation.time.prosody import Prosody, sharing_rows
 from evaluation.time.rows import People, TimeRows, with_p
 from evaluation.time.scalp import map_rows
 from evaluation.time.settings import (
     ALL,
     BOTH,
     DEBIASED,
+    GIVEN_SOUND,
     Analyses,
     Pieces,
     Surrogates,
@@ -49,6 +52,8 @@ class FrameAlignment:
     its surrogates on the sentences of the other folds. p of layers is adjusted for layers and
     metrics (Benjamini-Hochberg), p of ``selected`` needs no adjustment.
     ``metric=excess_NAME``: that of ``selected`` less the mean of each piece's surrogates.
+    ``metrics.people`` adds ``excess_NAME`` of every layer and person; p of a layer by signs of
+    people turned and the largest layer, where there are six people or more.
     ``metric=lag_NAME``: the response ``window`` seconds later; ``selected`` chooses layer and lag.
     p is corrected for all lags by their maximum.
     ``metric=window_NAME``: within 250 ms about ``window`` seconds from the onset of the sentence,
@@ -57,7 +62,7 @@ class FrameAlignment:
     (evaluation/time/windows.py).
     ``metric=map_NAME``: electrode by electrode (evaluation/time/scalp.py).
     ``metric=word_NAME``, ``content_NAME``, ``function_NAME``: by words (evaluation/time/words.py).
-    ``metric=prosody_NAME``, ``tnc``, ``mediation_ratio``: evaluation/time/prosody.py.
+    ``metric=prosody_NAME``, ``tnc``, ``mediation_ratio``: evaluation/time/contrasts.py, prosody.py.
     ``metric=ceiling_NAME``, ``peak_depth_…``: evaluation/time/depth.py.
 
     The null hypothesis keeps what each series is by itself: ``mismatch`` cuts sentences into pieces
@@ -122,6 +127,7 @@ class FrameAlignment:
         by_word = round(lengths.word_seconds * rate), round(AFTER * rate)
         self.word_cutter = Cutter(name, responses, components, *by_word)
         self.prosody = Prosody(responses.stimuli)
+        self.acoustics = SoundLayer(responses, components)
         self._memory: dict[str, Memory] = {name: {} for name in self.known}
         self._ceilings: dict[tuple[str, tuple[int, ...]], tuple[float, float] | None] = {}
 
@@ -132,7 +138,7 @@ class FrameAlignment:
         scalp where electrodes have places, and by words where these are known.
         """
         other = copy(self)
-        whole = Analyses(ALL, lag=BOTH)
+        whole = Analyses((*ALL, *sorted(GIVEN_SOUND)), people=BOTH, lag=BOTH)
         if not self.tests.circular:
             known = self.responses.words is not None and self.responses.start <= BASELINE[0]
             whole = replace(
@@ -148,12 +154,17 @@ class FrameAlignment:
 
     def score(self, features: Mapping[str, Features]) -> list[Score]:
         series = self.cutter.cut(features)
+        if GIVEN_SOUND.intersection(self.analyses.every()):
+            series = self.acoustics.beside(series)
         return [*self._rows(series, [*features]), *self._word_rows(features)]
 
     def _rows(self, series: Series, layers: Sequence[str]) -> Iterator[Score]:
         rows = TimeRows(self.name, self.responses, series.sentence)
         plain = {name: self._tested(series, name, [0]) for name in self.analyses.plain}
         yield from self._plain(rows, layers, plain, series)
+        for name in self.analyses.people:
+            own = plain[name] if name in plain else self._tested(series, name, [0])
+            yield from rows.above(Quantity(name), layers, own)
         delayed = self.analyses.delayed()
         later = {
             name: self._tested(series, name, self.lags) for name in self.known if name in delayed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -49,6 +49,8 @@ class Series:
         Which stimulus it is cut from.
     position : tensor of shape (pieces,)
         Its first frame in the sentence.
+    acoustics : list of tensors of shape (frames, dim)
+        Of the sound, by piece (evaluation/time/acoustics.py); empty where no metric needs it.
     """
 
     x: list[list[Tensor]]
@@ -57,6 +59,7 @@ class Series:
     folds: Int[Tensor, " pieces"]
     sentence: Int[Tensor, " pieces"]
     position: Int[Tensor, " pieces"]
+    acoustics: list[Tensor] = field(default_factory=list)
 
     def spans(self, lags: Sequence[int]) -> list[Span]:
         """All frames of the shortest piece, with the response each lag later."""
@@ -73,6 +76,7 @@ class Series:
             folds=self.folds[chosen],
             sentence=self.sentence[chosen],
             position=self.position[chosen],
+            acoustics=[self.acoustics[i] for i in chosen.tolist() if self.acoustics],
         )
 
     def alike(self) -> Iterator[Int[Tensor, " members"]]:
@@ -104,6 +108,12 @@ def draw_partners(
         given = torch.empty_like(order).scatter_(1, order, order.roll(-turn, 1))
         partner[:, members] = members[given]
     return partner
+
+
+def stretch(frames: Tensor, first: int, length: int) -> Tensor:
+    """Some frames of a sound; the last one is repeated where it ends a little early."""
+    place = torch.arange(first, first + length).clamp_max(len(frames) - 1)
+    return frames[place]
 
 
 class TooShort(ValueError):

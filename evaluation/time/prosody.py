@@ -1,9 +1,8 @@
-"""Prosody: sentences of negative and neutral proxies, and what prosody, model and brain share."""
+"""Prosody of sounds: sentences of one kind in pairs, and what prosody, model and brain share."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,25 +13,28 @@ from torch import Tensor
 from alignment.inference import mean_interval, percentile_interval, unit_counts
 from alignment.mediation import mediated_share
 from alignment.neighbours import allowed_pairs, neighbour_graph
-from alignment.nulls import share_of_draws, sign_flips
+from alignment.nulls import share_of_draws
 from alignment.series.metrics import METRICS
-from alignment.series.prosody import affect_proxies, match_duration, sentence_prosody, terciles
+from alignment.series.prosody import (
+    SentenceProsody,
+    affect_proxies,
+    match_duration,
+    sentence_prosody,
+    terciles,
+)
 from alignment.series.prosody_frames import prosody_frames
 from alignment.series.signatures import NEIGHBOURS
 from datamodules.stimuli import StimulusSet
 from evaluation.features import Features
 from evaluation.quantities import Quantity
-from evaluation.rows import SELECTED, Score
+from evaluation.rows import Score
 from evaluation.time.frames import frames_at
-from evaluation.time.pieces import Draws, Series
+from evaluation.time.pieces import Draws, Series, stretch
 from evaluation.time.rows import TimeRows
 from evaluation.time.statistics import AgainstSurrogates
 
-log = logging.getLogger(__name__)
-
 SAMPLE_RATE = 16_000
 HOP = 0.010
-FEWEST_PAIRS = 5
 TNC, MEDIATION = Quantity("tnc", "sharing"), Quantity("mediation_ratio", "sharing")
 EXCLUSION = 0.2
 """Moments nearer than this (s) are not neighbours (Theiler 1986)."""
@@ -50,13 +52,28 @@ class Prosody:
 
         Negative is the lowest third of the valence proxy, neutral the middle one.
         """
+        return self._matched(affect_proxies(self._sentences).valence, 0, 1)
+
+    @cached_property
+    def arousal_pairs(self) -> Int[Tensor, "pairs 2"]:
+        """Aroused and calm sentences of similar duration.
+
+        Aroused is the highest third of the arousal proxy, calm the lowest one.
+        """
+        return self._matched(affect_proxies(self._sentences).arousal, 2, 0)
+
+    @cached_property
+    def _sentences(self) -> list[SentenceProsody]:
         waveforms = (self.stimuli.waveform(i, SAMPLE_RATE) for i in range(len(self.stimuli)))
-        sentences = [sentence_prosody(waveform, SAMPLE_RATE) for waveform in waveforms]
-        group = terciles(affect_proxies(sentences).valence)
-        duration = torch.tensor([one.duration for one in sentences])
-        negative, neutral = ((group == k).nonzero().flatten() for k in (0, 1))
-        found = match_duration(duration[negative], duration[neutral])
-        return torch.stack([negative[found[:, 0]], neutral[found[:, 1]]], 1)
+        return [sentence_prosody(waveform, SAMPLE_RATE) for waveform in waveforms]
+
+    def _matched(self, proxy: Tensor, one: int, other: int) -> Int[Tensor, "pairs 2"]:
+        """Sentences of two thirds of a proxy in pairs."""
+        group = terciles(proxy)
+        duration = torch.tensor([sentence.duration for sentence in self._sentences])
+        first, second = ((group == k).nonzero().flatten() for k in (one, other))
+        found = match_duration(duration[first], duration[second])
+        return torch.stack([first[found[:, 0]], second[found[:, 1]]], 1)
 
     def frames(self, rate: float) -> list[Float[Tensor, "times 7"]]:
         """F0 (semitones), voicing, level, zero crossings, centroid, bandwidth, roll-off.
@@ -90,40 +107,6 @@ class Prosody:
         )
 
 
-def contrast_rows(
-    rows: TimeRows, prosody: Prosody, tested: Mapping[str, AgainstSurrogates]
-) -> Iterator[Score]:
-    """Is a sentence of negative prosody followed less, or more, than a neutral one as long?
-
-    ``metric=prosody_NAME``, layer ``selected``, ``target`` negative, neutral, difference: what
-    lies above the surrogates, mean over pieces and subjects of each sentence, at the layer and
-    lag that the other folds chose. p of the difference: signs of pairs turned.
-    """
-    for name, found in tested.items():
-        excess = found.held_out(found.excess).mean(1)
-        value = {i: excess[rows.sentence == i].mean() for i in rows.sentence.unique().tolist()}
-        pairs = [pair for pair in prosody.pairs.tolist() if all(i in value for i in pair)]
-        if len(pairs) < FEWEST_PAIRS:
-            log.warning(
-                "%s: %d pairs of a negative and a neutral sentence of one duration, expected at "
-                "least %d: prosody_%s is left out", rows.name, len(pairs), FEWEST_PAIRS, name,
-            )  # fmt: skip
-            continue
-        negative, neutral = (torch.stack([value[pair[k]] for pair in pairs]) for k in (0, 1))
-        difference = negative - neutral
-        for target, values in (
-            ("negative", negative),
-            ("neutral", neutral),
-            ("difference", difference),
-        ):
-            low, high = mean_interval(values)
-            p = float(sign_flips(values).p) if target == "difference" else None
-            fields = {"target": target, "ci_low": low, "ci_high": high, "p": p}
-            yield rows.one(
-                Quantity(name, "prosody", "excess"), SELECTED, float(values.mean()), **fields
-            )
-
-
 def sharing_rows(
     rows: TimeRows,
     prosody: Prosody,
@@ -152,7 +135,7 @@ def sharing_rows(
     shift = torch.tensor([lags[lag] for _, lag in chosen.choices()])
     _, fold = series.folds.unique(return_inverse=True)
     where = [*zip(series.sentence.tolist(), series.position.tolist(), strict=True)]
-    p = torch.stack([_cut(frames[i], first, length) for i, first in where])
+    p = torch.stack([stretch(frames[i], first, length) for i, first in where])
     e = torch.stack(
         [
             y[:, (start := series.zero + int(lag)) : start + length]
@@ -236,12 +219,6 @@ def _mediation_row(
 
 def _upper_p(draws: Float[Tensor, " draws"], observed: Tensor) -> float:
     return float(share_of_draws((draws >= observed)[:, None])[0])
-
-
-def _cut(frames: Tensor, first: int, length: int) -> Tensor:
-    """A stretch of frames; the last one is repeated where the sound ends a little early."""
-    place = torch.arange(first, first + length).clamp_max(len(frames) - 1)
-    return frames[place]
 
 
 def _mean_graph(e: Float[Tensor, "subjects pieces n c"], k: int, exclusion: int) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from alignment.clusters import max_test
 from alignment.inference import crossed_interval, mean_interval, percentile_interval
 from datamodules.sentences import SentenceResponses
 from evaluation.quantities import Quantity
@@ -16,6 +17,8 @@ from evaluation.rows import SELECTED, Score
 from evaluation.summaries import new_row, participant_rows
 from evaluation.time.statistics import AgainstSurrogates
 
+FEWEST_PEOPLE = 6
+"""Turning the signs of fewer people leaves p above .03."""
 People = Callable[[int], AgainstSurrogates]
 
 
@@ -99,6 +102,22 @@ class TimeRows:
             yield replace(row, ceiling=ceiling) if row.kind == "score" else row
         for target, value in zip(("lower", "upper"), bounds or (), strict=False):
             yield self.one(metric.as_kind("ceiling"), "responses", value, target=target)
+
+    def above(
+        self, metric: Quantity, layers: Sequence[str], found: AgainstSurrogates
+    ) -> Iterator[Score]:
+        """How far every layer lies above its surrogates, in every person.
+
+        p of a layer is for other people who hear these sentences: t over people against the
+        largest t of all layers when signs of people are turned. Fewer than six have none: turning
+        their signs leaves p above .03.
+        """
+        excess = found.excess[..., 0]
+        p = [None] * len(layers)
+        if excess.shape[2] >= FEWEST_PEOPLE:
+            p = max_test(excess.mean(0).T).p.tolist()
+        for i, layer in enumerate(layers):
+            yield from self.values(metric.as_kind("excess"), layer, excess[:, i], p[i])
 
     def timed(
         self,

@@ -15,13 +15,11 @@ from datamodules.sentences import SentenceResponses
 from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score
 from evaluation.time.pieces import Draws, Series
-from evaluation.time.rows import TimeRows
+from evaluation.time.rows import FEWEST_PEOPLE, TimeRows
 from evaluation.time.statistics import AgainstSurrogates, Collector
 
 CONTEXT = (-2, -1, 0, 1, 2)
 """Samples about a moment that describe it at one electrode."""
-FEWEST_PEOPLE = 6
-"""Turning the signs of fewer people leaves p above .03."""
 
 
 def map_rows(

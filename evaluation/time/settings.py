@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
-from alignment.series.metrics import METRICS
+from alignment.series.metrics import BY_NAME, METRICS
 from datamodules.sentences import SentenceResponses
 from evaluation.similarities import short
 from evaluation.time.pieces import Draws
@@ -20,6 +20,7 @@ PAPER = (
     "rsa_spearman", "rsa_pearson", "kendall", "cka", "cka_rbf", "dcor", "hsic_rbf", "rv",
 )  # fmt: skip
 """The eight of arXiv 2601.16540 as far as its code tells; the last is ``cka`` a second time."""
+GIVEN_SOUND = {name for name, metric in BY_NAME.items() if metric.acoustics}
 WORDS_FOR = {"all": ALL, "paper": PAPER}
 
 
@@ -61,12 +62,15 @@ class Analyses:
     ----------
     plain : tuple of str
         Without delay.
+    people : tuple of str
+        Without delay, every layer above its surrogates in every person.
     lag, window, erp, map, word, prosody : tuples of str
         By delay, by time in the sentence, by named windows of it, by electrode, by words, by
         prosody.
     """
 
     plain: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
     lag: tuple[str, ...] = ()
     window: tuple[str, ...] = ()
     erp: tuple[str, ...] = ()
@@ -118,6 +122,11 @@ class Analyses:
             raise ValueError(
                 f"{benchmark}: windows, maps, words and prosody are tested by "
                 "surrogates.kind=mismatch only"
+            )
+        if given := {*self.map, *self.word} & GIVEN_SOUND:
+            raise ValueError(
+                f"{benchmark}: {min(given)} is a metric of the frames of a sentence: expected in "
+                "metrics.plain, lag, window, erp or prosody, not in map or word"
             )
         if self.word and responses.words is None:
             raise ValueError(

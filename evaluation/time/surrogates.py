@@ -47,15 +47,23 @@ def mismatch_surrogates(
             if not x or (first, length) != spans[k - 1][::2]:
                 x = [metric.signature(_cut(series, j, first, length)) for j in layers.tolist()]
                 flats = [flat(metric, one) for one in x] if metric.linear else []
+                sounds = _sounds(metric, series, first, length)
             if metric.linear:
                 brains = Brains(metric, series, (start, length), at_once, memory)
                 collect.vectors(metric, torch.stack(flats, 1), brains, layers, k)
                 continue
             signatures = [metric.signature(one) for one in stack_responses(series, start, length)]
             for j, one in zip(layers.tolist(), x, strict=True):
-                pairs = torch.stack([product(metric, one, y, length) for y in signatures])
+                pairs = torch.stack([product(metric, one, y, length, sounds) for y in signatures])
                 collect.pairs(pairs if by_subject else pairs.mean(0, keepdim=True), j, k)
     return collect.result()
+
+
+def _sounds(metric: Metric, series: Series, first: int, length: int) -> Tensor | None:
+    """Signatures of the sounds of pieces, which stay where responses are exchanged."""
+    if not metric.acoustics:
+        return None
+    return metric.signature(torch.stack([x[first : first + length] for x in series.acoustics]))
 
 
 def _cut(series: Series, layer: int, first: int, length: int) -> Float[Tensor, "n times dim"]:
@@ -77,10 +85,13 @@ def circular_surrogates(
         generator = torch.Generator().manual_seed(draws.seed + i)
         picks = draw_shifts(length, draws.count, draws.least, generator, replace=True)
         signatures = _stacks(metric, layers)
+        sounds = metric.signature(series.acoustics[i][None])[0] if metric.acoustics else None
         for k, lag in enumerate(lags):
             first = series.zero + lag
             response = metric.signature(series.y[i][:, first : first + length])
-            shifts = torch.cat([shift_products(metric, some, response) for some in signatures])
+            shifts = torch.cat(
+                [shift_products(metric, some, response, sounds) for some in signatures]
+            )
             collect.observed[i, :, :, k] = shifts[..., 0]
             allowed = shifts[..., draws.least : length - draws.least + 1]
             collect.responses[i] = allowed.shape[-1] + 1

@@ -17,6 +17,7 @@ from reporting.tables import layer_means, p_text
 from reporting.trajectory.panels import GREY, INK, OKABE_ITO, PALE
 
 DIFFERENCE = "difference"
+AROUSAL = ("aroused", "calm", "arousal_difference")
 PEAK_DIFFERENCE = "peak_depth_difference"
 BOUNDS = ["ci_low", "ci_high"]
 MOST_A_LINE = 3
@@ -33,8 +34,12 @@ def event_lines(rows: pd.DataFrame) -> list[list[partial[None]]]:
     prosody: list[partial[None]] = []
     if len(shared := values[values["analysis"] == SHARING]):
         prosody.append(partial(draw_shared, rows=shared, null=null))
-    if len(contrasts := rows[rows["analysis"] == PROSODY]):
-        prosody.append(partial(draw_prosody, rows=contrasts))
+    contrasts = rows[rows["analysis"] == PROSODY]
+    aroused = contrasts["target"].isin(AROUSAL)
+    for part, what in ((contrasts[~aroused], "prosody"), (contrasts[aroused], "arousal")):
+        if len(part):
+            own = part.assign(target=part["target"].replace(AROUSAL[2], DIFFERENCE))
+            prosody.append(partial(draw_prosody, rows=own, what=what))
     depths = rows[rows["kind"] == PEAK]
     between = depths["of"] == PEAK_DIFFERENCE
     parts = [depths[~between], depths[between]]
@@ -53,6 +58,19 @@ def draw_shared(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
         if part is not parts[-1]:
             part.tick_params(labelbottom=False)
     entitle(parts[0], "prosody, brain and model (dots: p < .05)")
+
+
+def draw_excess(place: Axes, rows: pd.DataFrame) -> None:
+    """Every layer above its surrogates, one metric above the other."""
+    metrics = list(dict.fromkeys(rows["of"]))
+    parts = stack_panels(place, len(metrics))
+    for part, metric in zip(parts, metrics, strict=True):
+        own = rows[rows["of"] == metric]
+        _draw_layers(part, own, own[:0])
+        part.set_ylabel(metric, fontsize=9)
+        if part is not parts[-1]:
+            part.tick_params(labelbottom=False)
+    entitle(parts[0], "above surrogates in people (dots: p < .05)")
 
 
 def _draw_layers(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
@@ -80,7 +98,7 @@ def _draw_layers(place: Axes, rows: pd.DataFrame, null: pd.DataFrame) -> None:
         place.legend(ncols=2, loc="upper left", fontsize=8, frameon=False, handlelength=1.6)
 
 
-def draw_prosody(place: Axes, rows: pd.DataFrame) -> None:
+def draw_prosody(place: Axes, rows: pd.DataFrame, what: str = "prosody") -> None:
     """Bars of every similarity for sentences of each prosody, and p of their difference."""
     table = layer_means(rows, ["of", "target"])
     names = list(dict.fromkeys(table["of"]))
@@ -109,7 +127,7 @@ def draw_prosody(place: Axes, rows: pd.DataFrame) -> None:
     if len(names) > 3:
         place.set_xticks(range(len(names)), labels, rotation=30, ha="right")
     lines = [", ".join(tests[k : k + 2]) for k in range(0, len(tests), 2)]
-    title = "by prosody" + ("; p of the difference:" if tests else "")
+    title = f"by {what}" + ("; p of the difference:" if tests else "")
     entitle(place, "\n".join([title, *lines]))
 
 

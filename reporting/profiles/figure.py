@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from evaluation.rows import SELECTED
 from reporting.kinds import (
     CEILING,
     ERP,
@@ -31,7 +32,7 @@ from reporting.profiles.depth_panels import (
     layers_of,
     people,
 )
-from reporting.profiles.event_panels import draw_depths, event_lines
+from reporting.profiles.event_panels import draw_depths, draw_excess, event_lines
 from reporting.profiles.probe_panels import probe_lines
 from reporting.profiles.scalp import draw_maps, map_line
 from reporting.profiles.time_panels import above_band, draw_curve, draw_metrics, draw_named
@@ -103,13 +104,17 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
     null, ceilings = rows[rows["kind"] == NULL], rows[rows["kind"] == CEILING]
     level = null[(null["analysis"] == "") & (null["window"] == "")]
     named = rows[(rows["analysis"] == ERP) & (rows["kind"] == "score") & (rows["window"] != "")]
-    # What lies above surrogates is seen in their band.
+    excess = rows[(rows["kind"] == EXCESS) & (rows["analysis"] == "")]
+    # What lies above surrogates is seen in their band, but for layers in every person.
     rows = followed_scores(rows)
     rows = rows[rows["kind"] != EXCESS]
     tested = (rows["analysis"] == "") & rows["of"].isin(level["of"])
     lines = []
     if tested.any():
         lines.append([partial(draw_metrics, rows=rows[tested], null=level, ceilings=ceilings)])
+        if len(layers_of(excess)) > 1:
+            several = excess["of"].isin(excess.loc[excess["layer"] != SELECTED, "of"])
+            lines[0].append(partial(draw_excess, rows=excess[several]))
     curves: dict[str, list[Panel]] = defaultdict(list)
     latencies: dict[str, list[Panel]] = defaultdict(list)
     for _, of_metric in rows[~tested].groupby("metric", sort=False):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from scipy import sparse, stats
 
+from alignment.clusters import max_test
 from alignment.inference import cluster_test, fdr_bh
 from tests.alignment.test_inference import noise
 
@@ -171,3 +173,41 @@ def test_the_false_discovery_rate_is_kept() -> None:
         shares.append(float(found[20:].sum() / found.sum().clamp_min(1)))
         assert found[:20].sum() > 5
     assert np.mean(shares) < 0.1
+
+
+def every_sign(x: torch.Tensor) -> list[float]:
+    """p of each point by SciPy's t over all sign patterns, one after another."""
+    observed = stats.ttest_1samp(x.numpy(), 0).statistic
+    largest = [
+        stats.ttest_1samp((np.array(signs)[:, None] * x.numpy()), 0).statistic.max()
+        for signs in itertools.product((1, -1), repeat=len(x))
+    ]
+    return [float(np.mean(np.array(largest) >= t - 1e-9)) for t in observed]
+
+
+def test_the_largest_point_of_every_sign_pattern_is_the_null() -> None:
+    x = noise(7, 4, seed=5) + torch.tensor([0.0, 0.5, 1.5, -2.0])
+    found = max_test(x)
+    assert found.p.tolist() == pytest.approx(every_sign(x))
+    assert found.null.shape == (127, 1)
+    assert max_test(x, tail=-1).p.tolist() == pytest.approx(every_sign(-x))
+    assert max_test(x, tail=0).p[3] == pytest.approx(2 * every_sign(-x)[3], abs=0.02)
+    drawn = max_test(x, n=100).p
+    assert (drawn - found.p).abs().max() < 0.15
+    with pytest.raises(ValueError, match="1 subjects: expected two or more"):
+        max_test(x[:1])
+
+
+def test_points_that_say_the_same_cost_nothing() -> None:
+    one = noise(8, 1, seed=2) + 0.6
+    assert max_test(one.expand(8, 5)).p.tolist() == [float(max_test(one).p)] * 5
+
+
+@pytest.mark.long
+def test_layers_without_an_effect_are_found_as_often_as_they_should() -> None:
+    found = [
+        bool((max_test(noise(8, 6, seed=s) + noise(8, 1, seed=9000 + s)).p <= 0.05).any())
+        for s in range(400)
+    ]
+    assert np.mean(found) <= 0.075
+    assert np.mean(found) >= 0.02

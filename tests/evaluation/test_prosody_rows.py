@@ -9,9 +9,11 @@ from torch import Tensor
 from alignment.mediation import mediated_share
 from alignment.neighbours import tri_modal_consistency
 from alignment.rsa import compare, rdm
+from alignment.series.prosody import affect_proxies, sentence_prosody
 from datamodules.simulated.speech import sentence_valence, simulated_speech
+from evaluation.time.contrasts import contrast_rows
 from evaluation.time.pieces import Draws, Series
-from evaluation.time.prosody import SAMPLE_RATE, Prosody, contrast_rows, sharing_rows
+from evaluation.time.prosody import SAMPLE_RATE, Prosody, sharing_rows
 from evaluation.time.rows import TimeRows
 from evaluation.time.statistics import AgainstSurrogates
 from tests.alignment.test_inference import noise
@@ -25,7 +27,8 @@ class Known(Prosody):
     """Prosody that is given instead of measured."""
 
     def __init__(self, pairs: Tensor, frames: list[Tensor] | None = None) -> None:
-        self.__dict__.update(pairs=pairs, given=frames)
+        # Aroused are the calm sentences of the same pairs, and the other way round.
+        self.__dict__.update(pairs=pairs, arousal_pairs=pairs.flip(1), given=frames)
 
     def frames(self, rate: float) -> list[Tensor]:
         found: list[Tensor] = self.__dict__["given"]
@@ -61,12 +64,17 @@ def test_a_contrast_is_found_where_there_is_one(effect: float) -> None:
     assert difference.value == pytest.approx(value["negative"].value - value["neutral"].value)
     assert difference.p is not None
     assert (difference.p < 0.01) == (effect != 0)
+    assert value["calm"].value == value["negative"].value
+    assert value["arousal_difference"].value == pytest.approx(-difference.value)
+    assert value["arousal_difference"].p == difference.p
+    assert value["aroused"].p is None
 
 
 def test_too_few_pairs_are_left_out_with_a_word(caplog: pytest.LogCaptureFixture) -> None:
     found = contrast_rows(rows_of(), Known(pairs(3)), {"cka_debiased": followed(0.1)})
     assert [*found] == []
-    assert "3 pairs of a negative and a neutral sentence" in caplog.text
+    assert "3 pairs of negative and neutral sentences" in caplog.text
+    assert "3 pairs of aroused and calm sentences" in caplog.text
 
 
 def triple(strength: float, length: int = 60) -> tuple[list[Tensor], Series]:
@@ -153,6 +161,13 @@ def test_prosody_is_measured_from_the_sounds() -> None:
     assert (neutral == 1).double().mean() > 0.6
     seconds = [len(stimuli.waveform(i, SAMPLE_RATE)) / SAMPLE_RATE for i in range(18)]
     assert all(abs(seconds[a] - seconds[b]) <= 0.26 for a, b in prosody.pairs.tolist())
+    arousal = affect_proxies(
+        [sentence_prosody(stimuli.waveform(i, SAMPLE_RATE), SAMPLE_RATE) for i in range(18)]
+    ).arousal
+    aroused, calm = (arousal[part] for part in prosody.arousal_pairs.T)
+    assert len(aroused) >= 3
+    assert aroused.min() >= arousal.sort().values[12]
+    assert calm.max() <= arousal.sort().values[5]
     frames = prosody.frames(RATE)
     for table, length in zip(frames, seconds, strict=True):
         assert table.shape == (pytest.approx(length * RATE, abs=1.5), 7)

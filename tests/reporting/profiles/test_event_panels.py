@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
@@ -151,6 +152,26 @@ def test_named_windows_are_a_table_of_metrics() -> None:
     assert bar.get_label() == "<colorbar>"
 
 
+def test_layers_above_surrogates_are_drawn_with_their_tests() -> None:
+    layers = [row("excess_rsa", name, 0.1, p=0.03, ci_low=0.0, ci_high=0.2) for name in LAYERS]
+    titles = [place.get_title(loc="left") for place in places([*PLAIN, *layers])]
+    assert "above surrogates in people (dots: p < .05)" in titles
+    assert "above surrogates in people (dots: p < .05)" not in [
+        place.get_title(loc="left") for place in places(PLAIN)
+    ]
+
+
+def test_arousal_has_a_panel_of_its_own() -> None:
+    other = {"negative": "aroused", "neutral": "calm", "difference": "arousal_difference"}
+    aroused = [
+        replace(score, target=other[score.target], p=score.p and 0.03) for score in prosody()
+    ]
+    first, second = places([*prosody(), *aroused])
+    assert first.get_title(loc="left") == "by prosody; p of the difference:\nrsa 0.012"
+    assert second.get_title(loc="left") == "by arousal; p of the difference:\nrsa 0.030"
+    assert [*bars(second)] == ["aroused", "calm"]
+
+
 def test_many_curves_break_the_line() -> None:
     every = [r for name in ("cka", "dcor", "rv2", "kendall", "rsa") for r in curve(name)]
     shown = [place for place in places(every) if place.get_xlabel() == "time from onset (s)"]
@@ -172,8 +193,6 @@ def curve(name: str) -> list[Score]:
     "rows",
     [
         words(classes=("word",)),
-        [score for score in named() if score.window in ("N400", "")],
-        [score for score in named() if not score.metric.startswith("null_")],
         [score for score in words() if not score.metric.startswith("null_")],
         [*words(), row("content_rsa", "selected", 0.25, window="N400")],
         [row("word_rsa", "selected", 0.25, window=window) for window in WINDOWS],

@@ -26,8 +26,9 @@ from evaluation.time.scalp import map_rows
 from evaluation.time.settings import (
     ALL,
     BOTH,
-    DEBIASED,
+    CONTRASTED,
     GIVEN_SOUND,
+    IN_WINDOWS,
     Analyses,
     Pieces,
     Surrogates,
@@ -134,8 +135,9 @@ class FrameAlignment:
     def in_full(self) -> FrameAlignment:
         """With every metric and analysis that the data allow; values of this one stay.
 
-        Every metric without delay; the two of ``BOTH`` (of prosody, ``DEBIASED``) in time, on the
-        scalp where electrodes have places, and by words where these are known.
+        Every metric without delay; in windows those of ``IN_WINDOWS``, of prosody those of
+        ``CONTRASTED``; the two of ``BOTH`` at delays, on the scalp where electrodes have places,
+        and by words where these are known.
         """
         other = copy(self)
         whole = Analyses((*ALL, *sorted(GIVEN_SOUND)), people=BOTH, lag=BOTH)
@@ -143,9 +145,9 @@ class FrameAlignment:
             known = self.responses.words is not None and self.responses.start <= BASELINE[0]
             whole = replace(
                 whole,
-                window=BOTH,
-                erp=BOTH,
-                prosody=DEBIASED,
+                window=IN_WINDOWS,
+                erp=IN_WINDOWS,
+                prosody=CONTRASTED,
                 map=() if self.responses.positions is None else BOTH,
                 word=BOTH if known else (),
             )

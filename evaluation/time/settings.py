@@ -15,12 +15,15 @@ ALL = tuple(METRICS)
 Settings = TypeVar("Settings")
 BOTH = ("rsa_spearman", "cka_debiased")
 """One metric of each family: rank geometry and dependence."""
-DEBIASED = ("cka_debiased", "dcor_debiased")
+DEBIASED = ("cka_debiased", "cka_rbf_debiased", "dcor_debiased")
 PAPER = (
     "rsa_spearman", "rsa_pearson", "kendall", "cka", "cka_rbf", "dcor", "hsic_rbf", "rv",
 )  # fmt: skip
 """The eight of arXiv 2601.16540 as far as its code tells; the last is ``cka`` a second time."""
 GIVEN_SOUND = {name for name, metric in BY_NAME.items() if metric.acoustics}
+IN_WINDOWS = tuple(dict.fromkeys([*BOTH, *PAPER, *DEBIASED]))
+CONTRASTED = ("cka_debiased", "dcor_debiased", "rsa_spearman")
+"""Of prosody: two debiased ones, and rank geometry."""
 WORDS_FOR = {"all": ALL, "paper": PAPER}
 
 

@@ -86,14 +86,12 @@ def window_rows(
     need more rows than columns (``gaussian_mi``) no more than both sides have components.
     """
     people = len(rows.responses.subjects)
+    left_out: dict[tuple[str, int], list[str]] = {}
     for name, metric in metrics.items():
         fewest = _fewest(metric, series)
         kept = {window: one for window, one in stretches.items() if one[1] >= fewest}
         if short := [window for window in stretches if window not in kept]:
-            log.info(
-                "%s: %s_%s has no rows of %s: fewer than %d frames at %g Hz",
-                rows.name, analysis, name, ", ".join(short), fewest, rows.responses.rate,
-            )  # fmt: skip
+            left_out.setdefault((", ".join(short), fewest), []).append(name)
         if not kept:
             continue
         spans = [(first, series.zero + first, count) for first, count in kept.values()]
@@ -102,6 +100,11 @@ def window_rows(
         scaled = len({count for _, count in stretches.values()}) > 1
         what = Quantity(name, analysis)
         yield from rows.timed(what, layers, found, [*kept], each, scaled)
+    for (short, fewest), names in left_out.items():
+        log.info(
+            "%s: %s of %s has no rows of %s: fewer than %d frames at %g Hz",
+            rows.name, analysis, ", ".join(names), short, fewest, rows.responses.rate,
+        )  # fmt: skip
 
 
 def by_subject(metric: Metric, series: Series, draws: Draws, spans: Sequence[Span]) -> People:

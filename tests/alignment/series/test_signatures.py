@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from alignment.cka import linear_cka, rbf_cka
-from alignment.dependence import distance_correlation, gaussian_mi, rv2
+from alignment.dependence import distance_correlation, gaussian_mi, hsic, rv, rv2
 from alignment.procrustes import angular_distance
 from alignment.rsa import compare, pearson, ranks, rdm
-from alignment.series.metrics import METRICS, shift_products, similarity
+from alignment.series.metrics import BY_NAME, METRICS, shift_products, similarity
 from alignment.series.shifts import matrix_shifts, partial_shifts
 from alignment.series.signatures import excluded, ranked_pairs
 from tests.alignment.test_inference import noise
@@ -29,7 +29,7 @@ def partial(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
 
 
 def all_shifts(name: str, x: Tensor, y: Tensor) -> Tensor:
-    metric = METRICS[name]
+    metric = (METRICS | BY_NAME)[name]
     return shift_products(metric, metric.signature(x), metric.signature(y))
 
 
@@ -57,6 +57,9 @@ PLAIN = {
     "cka_rbf_debiased": rbf_cka,
     "dcor": lambda x, y: distance_correlation(x, y, debiased=False),
     "dcor_debiased": distance_correlation,
+    "rv": rv,
+    "hsic": hsic,
+    "hsic_rbf": lambda x, y: hsic(x, y, "rbf"),
     "rv2": rv2,
     "gaussian_mi": gaussian_mi,
     "mutual_knn": lambda x, y: shared_neighbours(x, y),
@@ -71,7 +74,7 @@ def series(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize("n", [30, 31])
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [*METRICS, "hsic", "hsic_rbf"])
 def test_every_shift_is_the_metric_of_the_rolled_series(name: str, n: int) -> None:
     x, y = series(n)
     found = all_shifts(name, x, y)

@@ -15,6 +15,7 @@ from evaluation.benchmark import Extensible
 from evaluation.features import Features
 from evaluation.rows import Score
 from evaluation.time.frame_alignment import BOTH
+from evaluation.time.settings import IN_WINDOWS, PAPER
 from tests.evaluation.people import (
     LAG,
     LAYERS,
@@ -169,11 +170,13 @@ def test_the_full_form_says_the_same_and_more(features: dict[str, Features]) -> 
 
 
 def test_the_full_form_keeps_what_was_asked_for() -> None:
-    only = {"plain": ["cka"], "lag": ["dcor"], "window": ["kendall"]}
+    only = {"plain": ["cka"], "lag": ["dcor"], "window": ["mutual_knn"]}
     quick = benchmark(people(0.5), metrics=only)
     whole = quick.in_full().analyses
     assert set(whole.lag) == {*BOTH, "dcor"}
-    assert set(whole.window) == {*BOTH, "kendall"}
+    assert set(whole.window) == {*IN_WINDOWS, "mutual_knn"}
+    assert set(PAPER) <= set(whole.erp)
+    assert whole.prosody[0] == "cka_debiased"
     assert "cka" in whole.plain
     assert benchmark(people(0.5), metrics="cka").analyses.plain == ("cka",)
 
@@ -237,3 +240,41 @@ def test_the_simulator_is_seeded_and_simulated() -> None:
     for i, values in enumerate(one.values):
         heard = len(one.stimuli.waveform(i, 24_000)) / 24_000
         assert values.shape[1] / one.rate == pytest.approx(heard + 1.4, abs=0.1)
+
+
+def test_hsic_and_rv_have_rows_where_they_are_asked_for(features: dict[str, Features]) -> None:
+    names = ["hsic", "hsic_rbf", "rv", "cka"]
+    rows = benchmark(people(0.5), metrics={"plain": names}).score(features)
+    for metric in names:
+        assert one(rows, metric=metric, layer="selected", subject="").p == 1 / 100
+        assert one(rows, metric=metric, layer="planted", subject="").kind == "score"
+    for row in rows:
+        if row.of == "rv" and not row.p and row.kind != "peak":
+            place = {"layer": row.layer, "subject": row.subject, "target": row.target}
+            assert one(rows, of="cka", kind=row.kind, **place).value == row.value
+    assert {row.metric for row in rows if row.kind == "ceiling"} == {"ceiling_rv", "ceiling_cka"}
+    whole = benchmark(people(0.5)).in_full().analyses
+    assert not {"hsic", "hsic_rbf", "rv"} & set(whole.plain)
+    assert "rsa_partial_acoustic" in whole.plain
+
+
+def test_layers_lie_above_surrogates_in_people(features: dict[str, Features]) -> None:
+    metrics = {"plain": ["cka_debiased"], "people": ["cka_debiased", "rsa_spearman"]}
+    for count in (2, 7):
+        rows = benchmark(people(1.0, count), metrics=metrics).score(features)
+        for name in metrics["people"]:
+            wanted = {"metric": f"excess_{name}", "subject": ""}
+            found = {layer: one(rows, layer=layer, **wanted) for layer in LAYERS}
+            own = [r for r in rows if r.metric == f"excess_{name}" and r.layer == "planted"]
+            assert len(own) == count + 1
+            mean = np.mean([row.value for row in own if row.subject])
+            assert found["planted"].value == pytest.approx(mean)
+            if count == 2:
+                assert [row.p for row in found.values()] == [None] * 3
+                continue
+            assert found["planted"].p == 1 / 128
+            assert found["shallow"].p > 0.05
+    level = one(rows, metric="null_cka_debiased", layer="planted")
+    value = one(rows, metric="cka_debiased", layer="planted", subject="")
+    excess = one(rows, metric="excess_cka_debiased", layer="planted", subject="")
+    assert excess.value == pytest.approx(value.value - level.value, abs=0.01)

@@ -88,7 +88,7 @@ def _together(count: int) -> str:
         return "Of unrelated scores one in forty has an interval above 0"
     return (
         f"Intervals are of 95 % for all {count} together: where all are unrelated, one in forty "
-        "reports has any interval above 0"
+        "reports has any interval above 0 with families as units, more with related encoders"
     )
 
 

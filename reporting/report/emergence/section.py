@@ -54,7 +54,9 @@ def _answer(
     scores = [row for row in table if row.kind == SCORE]
     flat, curves_of_scores = sum(row.flat for row in scores), sum(row.runs for row in scores)
     if flat:
-        text += f". {flat} of {curves_of_scores} curves of alignment scores are flat: no time"
+        text += (
+            f". {flat} of {curves_of_scores} curves of alignment scores are flat, without a time"
+        )
     for row in regions[:1]:
         doublings = row.doublings
         if not math.isnan(doublings.value):

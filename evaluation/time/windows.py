@@ -100,10 +100,10 @@ def window_rows(
         scaled = len({count for _, count in stretches.values()}) > 1
         what = Quantity(name, analysis)
         yield from rows.timed(what, layers, found, [*kept], each, scaled)
-    for (short, fewest), names in left_out.items():
+    for (windows, fewest), names in left_out.items():
         log.info(
             "%s: %s of %s has no rows of %s: fewer than %d frames at %g Hz",
-            rows.name, analysis, ", ".join(names), short, fewest, rows.responses.rate,
+            rows.name, analysis, ", ".join(names), windows, fewest, rows.responses.rate,
         )  # fmt: skip
 
 

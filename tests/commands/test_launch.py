@@ -233,7 +233,7 @@ def test_full_takes_the_full_form(tmp_path: Path) -> None:
         )[0]["eeg/simulated"]
         for full in ("false", "true")
     ]
-    assert [len(b.analyses.plain) for b in made] == [2, 14]  # type: ignore[attr-defined]
+    assert [len(b.analyses.plain) for b in made] == [2, 15]  # type: ignore[attr-defined]
 
 
 def test_loggers_are_given_the_id_of_the_run(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def test_the_answer_itself_scores_the_ceiling(benchmark: Any) -> None:
         rows = benchmark.score({"answer": of_the_first_subject(benchmark)})
         first = benchmark.responses.subjects[0]
         (found,) = [r for r in rows if (r.layer, r.subject, r.of) == ("answer", first, "r")]
-        assert found.value > 0.95  # some of the channels are no principal components
+        assert found.value > 0.9  # twenty components of more channels
         assert found.value > found.ceiling
         return
     if hasattr(benchmark, "responses"):

@@ -30,6 +30,7 @@ from evaluation.time.statistics import AgainstSurrogates
 R, DELAY, MAP = Quantity("r"), Quantity("r_delay"), Quantity("r", "map")
 ACOUSTICS, BEYOND = Quantity("r_acoustics"), Quantity("r_beyond_acoustics")
 METRICS = ("r", "map_r", "r_beyond_acoustics")
+ROUNDING = 1e-10
 RATIOS = (0.0, 0.03, 0.3, 3.0)
 """What the penalty of a layer is divided by beside acoustics; 0 leaves the layer out."""
 
@@ -162,6 +163,7 @@ class FrameEncoding:
         gammas = torch.stack([torch.where(own, ratio, 1.0) for ratio in RATIOS])
         joint = held.score(both, nested_encoding(held.sums(both), self.alphas, gammas))
         beyond = (joint.observed - alone.observed)[:, 0].mean(2)
+        beyond = torch.where(beyond.abs() > ROUNDING, beyond, 0.0)
         return Encoded(models, found, beyond)
 
     def _alone(self, held: HeldOut, sound: Sequence[Tensor]) -> AgainstSurrogates:
@@ -191,8 +193,9 @@ class FrameEncoding:
         yield from self._correlation_rows(rows, held, encoded, over_channels([selected]))
         power = sum(layers[j].models[f].lag_power(len(self.lags)) for f, j in enumerate(chosen))
         assert isinstance(power, Tensor)
-        delay = self.lags[int(power.argmax())] / self.responses.rate
-        yield rows.one(DELAY, SELECTED, delay)
+        if bool(power.any()):
+            delay = self.lags[int(power.argmax())] / self.responses.rate
+            yield rows.one(DELAY, SELECTED, delay)
         if "map_r" in self.metrics:
             yield from electrode_rows(rows, "r", selected)
         if alone is None:

@@ -21,7 +21,7 @@ from evaluation.quantities import Quantity
 from evaluation.rows import SELECTED, Score
 from evaluation.time.acoustics import Acoustics, reduce_frames
 from evaluation.time.frames import frames_at, require_frames
-from evaluation.time.held_out import HeldOut, by_choice, over_channels
+from evaluation.time.held_out import HeldOut, by_choice, largest_layer_p, over_channels
 from evaluation.time.pieces import Draws
 from evaluation.time.rows import TimeRows
 from evaluation.time.scalp import electrode_rows
@@ -59,7 +59,8 @@ class FrameEncoding:
     out too, so that neither layer nor penalty has seen the fold that is scored.
     ``metric=excess_r``: less the correlation with the response to other sentences of the fold, of
     the same position in the sentence. ``metric=null_r``: that level and the range of 95 % of draws.
-    p of layers is adjusted (Benjamini-Hochberg).
+    p of layers is adjusted (Benjamini-Hochberg), that of ``selected`` by the largest layer of
+    each draw.
     ``metric=ceiling_r``, ``target`` lower and upper: a subject's response with the mean of the
     others, and of all.
     ``metric=r_delay``: lag (s) at which the weights of ``selected`` are largest, on features of
@@ -224,7 +225,8 @@ class FrameEncoding:
             for row in rows.values(R, layer, found.observed[:, i, :, 0], p[i]):
                 yield replace(row, ceiling=ceiling)
             yield rows.band(R, layer, found.null_means()[:, i, 0])
-        for row in rows.selected(R, selected):
+        best = largest_layer_p(found, selected)
+        for row in rows.selected(R, selected, p=best):
             yield replace(row, ceiling=ceiling) if row.kind == "score" else row
         for target, value in zip(("lower", "upper"), bounds or (), strict=False):
             yield rows.one(R.as_kind("ceiling"), "responses", value, target=target)

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from alignment.lags import delay
+from alignment.nulls import share_of_draws
 from alignment.series.encoding import (
     FoldSums,
     HeldOutModel,
@@ -212,6 +213,18 @@ def by_choice(found: Sequence[AgainstSurrogates], layers: Sequence[int]) -> Agai
         observed[own], level[own] = found[layer].observed[own], found[layer].level[own]
         null[fold] = found[layer].null[fold]
     return AgainstSurrogates(observed, level, first.responses, null, first.folds)
+
+
+def largest_layer_p(layers: AgainstSurrogates, selected: AgainstSurrogates) -> float:
+    """One-sided p of the chosen layer by the layer that is largest in each draw.
+
+    Draws do not choose anew, since they are not fitted anew: a choice varies more than any one
+    layer does (``bench/encoding.py``), but hardly more than the largest of them.
+    """
+    level = layers.level.mean((0, 2))[:, 0]
+    largest = (layers.null_means()[..., 0] - level).amax(1)
+    observed = (selected.observed - selected.level).mean()
+    return float(share_of_draws((largest >= observed - 1e-10)[:, None])[0])
 
 
 def over_channels(found: Sequence[AgainstSurrogates]) -> AgainstSurrogates:

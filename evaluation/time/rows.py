@@ -152,6 +152,7 @@ class TimeRows:
         found: AgainstSurrogates,
         people: People | None = None,
         judged: AgainstSurrogates | None = None,
+        p: float | None = None,
     ) -> Iterator[Score]:
         """The held-out choice of layer and lag, and how far it lies above its surrogates.
 
@@ -159,9 +160,11 @@ class TimeRows:
         ----------
         judged : AgainstSurrogates, optional
             ``found`` in the units in which it is chosen and tested.
+        p : float, optional
+            By default that of draws that choose as the observed statistics do.
         """
         judged = found if judged is None else judged
-        p, choices = judged.selected_p(), judged.choices()
+        p, choices = judged.selected_p() if p is None else p, judged.choices()
         if people is None:
             values, excess = (judged.held_out(part) for part in (found.observed, found.excess))
         else:

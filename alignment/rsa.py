@@ -12,6 +12,9 @@ from torch import Tensor
 
 from alignment.kernels import centred, inner
 
+ROUNDING = 5e-7
+"""Share of its root mean square below which the spread of a column is rounding (four ulp)."""
+
 
 def rdm(
     x: Float[Tensor, "*batch n p"],
@@ -52,8 +55,13 @@ def dissimilarities(
 
 
 def zscore(x: Float[Tensor, "*batch n p"]) -> Float[Tensor, "*batch n p"]:
-    """Columns with mean 0 and standard deviation 1 over rows (population, + 1e-10)."""
-    return (x - x.mean(-2, keepdim=True)) / (x.std(-2, correction=0, keepdim=True) + 1e-10)
+    """Columns with mean 0 and standard deviation 1 over rows (population, + 1e-10).
+
+    0 where a column is constant but for the rounding of float32.
+    """
+    spread = x.std(-2, correction=0, keepdim=True)
+    varies = spread > ROUNDING * x.square().mean(-2, keepdim=True).sqrt()
+    return torch.where(varies, (x - x.mean(-2, keepdim=True)) / (spread + 1e-10), 0.0)
 
 
 def compare(

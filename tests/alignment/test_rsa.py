@@ -13,7 +13,7 @@ from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
 from torch import Tensor
 
 from alignment.cka import linear_cka
-from alignment.rsa import compare, pearson, ranks, rdm
+from alignment.rsa import compare, pearson, ranks, rdm, zscore
 
 COMPARISONS = [
     ("spearman", "spearman"),
@@ -214,3 +214,13 @@ def test_the_dtype_is_kept_where_there_are_no_ranks(method: str) -> None:
     got = compare(a, b, method)
     assert got.dtype == (torch.float64 if method in RANKED else torch.float32)
     assert got.item() == pytest.approx(compare(a.double(), b.double(), method).item(), abs=1e-6)
+
+
+def test_columns_that_differ_by_rounding_are_constant() -> None:
+    """Means over batches that are padded differently differ in their last bits."""
+    x = torch.full((8, 3), 0.7)
+    x[::2, 0] = torch.nextafter(x[::2, 0], torch.ones(4))
+    x[::2, 1] = 0.7001
+    found = zscore(x)
+    assert bool((found[:, [0, 2]] == 0).all())
+    torch.testing.assert_close(found[:, 1].abs(), torch.ones(8), rtol=1e-3, atol=0)

@@ -214,7 +214,7 @@ def main() -> None:
         "selected",
         "mean",
         "interval above 0",
-        "delay found",
+        "delay within 40 ms",
     )
     wider = 1.0 if options.narrow else held_out.WIDER
     with (

@@ -110,7 +110,12 @@ METRICS: dict[str, MetricFacts] = {
         "a layer's share of what all explain", "prediction", None, headline=False
     ),
     "r_delay": MetricFacts(
-        "delay of the largest weights", "other", None, None, "s", headline=False
+        "delay that predictions follow most",
+        "other",
+        None,
+        None,
+        "s",
+        headline=False,
     ),
     "mediation_ratio": MetricFacts(
         "share of prosody and brain that a layer mediates", "other", None, headline=False

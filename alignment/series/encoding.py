@@ -94,8 +94,8 @@ class HeldOutModel:
     weights : tensor of shape (k, v)
     course : Course
         Mean of the training sentences, which is no part of a prediction.
-    spread : tensor of shape (k,)
-        Standard deviation of each feature in training.
+    xx : tensor of shape (k, k)
+        Sums of products of the training rows about their course.
     alpha : tensor of shape (v,)
         Penalty of each target for one row.
     gamma : tensor of shape (k, v)
@@ -107,7 +107,7 @@ class HeldOutModel:
 
     weights: Float[Tensor, "k v"]
     course: Course
-    spread: Float[Tensor, " k"]
+    xx: Float[Tensor, "k k"]
     alpha: Float[Tensor, " v"]
     gamma: Float[Tensor, "k v"]
     explained: Float[Tensor, " v"]
@@ -117,9 +117,16 @@ class HeldOutModel:
         return (x - self.course.x[first : first + x.shape[-2]]) @ self.weights
 
     def lag_power(self, lags: int) -> Float[Tensor, " lags"]:
-        """Squared weights of features of variance 1, summed over features and targets."""
-        scaled = (self.weights * self.spread[:, None]).square().sum(1)
-        return scaled.unflatten(0, (lags, -1)).sum(1)
+        """Squared covariances of features of variance 1 with predictions, summed at each lag.
+
+        ``sum_j,v ((X'X w)_jv)² / (X'X)_jj``: where the features lie that the prediction follows.
+        Weights themselves turn signs between neighbouring lags of slow features, and do not say
+        that (Haufe et al. 2014, NeuroImage 87:96).
+        """
+        power = (self.xx @ self.weights).square().sum(1)
+        variance = self.xx.diagonal()
+        power = torch.where(variance > 0, power / variance.clamp_min(1e-300), 0.0)
+        return power.unflatten(0, (lags, -1)).sum(1)
 
 
 def nested_encoding(
@@ -181,9 +188,7 @@ def nested_encoding(
         weights = torch.zeros(k, v, dtype=torch.float64)
         for number, mine in _members(choice // len(grid)):
             weights[:, mine] = training.path(gammas[number], mine).weights(alpha[mine])
-        models.append(
-            HeldOutModel(weights, training.course, training.spread, alpha, gamma, explained)
-        )
+        models.append(HeldOutModel(weights, training.course, training.xx, alpha, gamma, explained))
     return models
 
 

@@ -63,8 +63,8 @@ class FrameEncoding:
     each draw.
     ``metric=ceiling_r``, ``target`` lower and upper: a subject's response with the mean of the
     others, and of all.
-    ``metric=r_delay``: lag (s) at which the weights of ``selected`` are largest, on features of
-    variance 1.
+    ``metric=r_delay``: lag (s) at which the features of ``selected`` covary most with what they
+    predict together.
     ``metric=map_r``: electrode by electrode, of ``selected``.
     ``metric=r_beyond_acoustics``: r of layer and acoustics (evaluation/time/acoustics.py) together,
     each band with its own penalty (banded ridge), less that of acoustics alone

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from evaluation.metrics import facts
 from evaluation.rows import SELECTED
 from reporting.kinds import (
     CEILING,
@@ -117,7 +118,9 @@ def _lines(rows: pd.DataFrame) -> list[list[Panel]]:
             lines[0].append(partial(draw_excess, rows=excess[several]))
     curves: dict[str, list[Panel]] = defaultdict(list)
     latencies: dict[str, list[Panel]] = defaultdict(list)
-    for _, of_metric in rows[~tested].groupby("metric", sort=False):
+    # A delay alone is a number of the table.
+    drawn = ~tested & (rows["of"].map(lambda name: facts(name).unit) != "s")
+    for _, of_metric in rows[drawn].groupby("metric", sort=False):
         band = same_quantity(null, of_metric)
         band = band[~named_windows(band)]
         if len(band):

@@ -8,10 +8,10 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
+from alignment.lags import delay
 from alignment.rsa import pearson
 from alignment.series.encoding import (
     FoldSums,
-    HeldOutModel,
     nested_encoding,
     pair_correlations,
     shared_correlations,
@@ -124,7 +124,7 @@ def test_the_fold_that_is_predicted_changes_nothing_of_its_model() -> None:
     heard = sentences()
     other = [(x, -5 * y) if i % FOLDS == 0 else (x, y) for i, (x, y) in enumerate(heard)]
     first, second = (nested_encoding(sums(some), ALPHAS)[0] for some in (heard, other))
-    for name in ("weights", "alpha", "explained", "spread"):
+    for name in ("weights", "alpha", "explained", "xx"):
         torch.testing.assert_close(getattr(first, name), getattr(second, name))
     assert torch.equal(first.course.y, second.course.y)
 
@@ -157,13 +157,20 @@ def test_the_noise_ceiling_is_that_of_the_others_and_of_all() -> None:
     assert float(lower.tanh().mean()) == pytest.approx((1 / 3) ** 0.5, abs=0.03)
 
 
-def test_the_lag_of_the_largest_weights() -> None:
-    weights = torch.zeros(6, 2, dtype=torch.float64)  # three lags of two features
-    weights[2, 0], weights[0, 1] = 2.0, 1.0
-    course = nested_encoding(sums(sentences()), ALPHAS)[0].course
-    spread = torch.tensor([1.0, 1.0, 0.25, 1.0, 1.0, 1.0], dtype=torch.float64)
-    model = HeldOutModel(weights, course, spread, weights[0], weights, weights[0])
-    assert model.lag_power(3).tolist() == [1.0, 0.25, 0.0]
+def test_the_lag_that_predictions_follow() -> None:
+    """Slow features: those of the neighbouring lags are nearly the same."""
+    slow = [normal(i, 60, 2).cumsum(0) for i in range(12)]
+    heard = [
+        (delay(x, [0, 1, 2]), delay(x, [1])[:, :1] + normal(i, 60, 1)) for i, x in enumerate(slow)
+    ]
+    folds = [FoldSums.of(heard[f::FOLDS], 6, 1, 60) for f in range(FOLDS)]
+    model = nested_encoding(folds, ALPHAS)[0]
+    train = [s for i, s in enumerate(heard) if i % FOLDS]
+    x = torch.cat([x - model.course.x for x, _ in train])
+    covariance = x.T @ (x @ model.weights) / x.norm(dim=0)[:, None]
+    power = covariance.square().sum(1).view(3, 2).sum(1)
+    torch.testing.assert_close(model.lag_power(3), power)
+    assert int(power.argmax()) == 1
 
 
 def test_errors_say_what_to_give() -> None:

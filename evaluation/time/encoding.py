@@ -37,10 +37,22 @@ RATIOS = (0.0, 0.03, 0.3, 3.0)
 
 @dataclass(frozen=True)
 class Encoded:
-    """A layer and how well it predicts."""
+    """How well a layer predicts.
 
-    models: list[HeldOutModel]
+    Attributes
+    ----------
+    found : AgainstSurrogates
+        Channels in the last axis.
+    explained : tensor of shape (folds,)
+        Share of the variance of the other folds, mean over targets.
+    power : tensor of shape (folds, lags)
+    beyond : tensor of shape (pieces, subjects), optional
+        Fisher's z of layer and acoustics less that of acoustics.
+    """
+
     found: AgainstSurrogates
+    explained: Float[Tensor, " folds"]
+    power: Float[Tensor, "folds lags"]
     beyond: Float[Tensor, "pieces subjects"] | None = None
 
 
@@ -59,7 +71,7 @@ class FrameEncoding:
     out too, so that neither layer nor penalty has seen the fold that is scored.
     ``metric=excess_r``: less the correlation with the response to other sentences of the fold, of
     the same position in the sentence. ``metric=null_r``: that level and the range of 95 % of draws.
-    p of layers is adjusted (Benjamini-Hochberg), that of ``selected`` by the largest layer of
+    p of layers is adjusted (Benjamini-Hochberg), that of ``selected`` is by the largest layer of
     each draw.
     ``metric=ceiling_r``, ``target`` lower and upper: a subject's response with the mean of the
     others, and of all.
@@ -156,16 +168,19 @@ class FrameEncoding:
     ) -> Encoded:
         """A layer by itself and, with acoustics, what both explain more than these."""
         models = nested_encoding(held.sums(x), self.alphas)
-        found = held.score(x, models)
+        self._remember_ceiling(held, models)
+        explained = torch.stack([model.explained.mean() for model in models])
+        power = torch.stack([model.lag_power(len(self.lags)) for model in models])
+        encoded = Encoded(held.score(x, models), explained, power)
         if sound is None or alone is None:
-            return Encoded(models, found)
+            return encoded
         both = [torch.cat([a, b[: len(a)]], 1) for a, b in zip(sound, x, strict=True)]
         own = (torch.arange(both[0].shape[1]) >= sound[0].shape[1]).repeat(len(self.lags))
         gammas = torch.stack([torch.where(own, ratio, 1.0) for ratio in RATIOS])
         joint = held.score(both, nested_encoding(held.sums(both), self.alphas, gammas))
         beyond = (joint.observed - alone.observed)[:, 0].mean(2)
         beyond = torch.where(beyond.abs() > ROUNDING, beyond, 0.0)
-        return Encoded(models, found, beyond)
+        return replace(encoded, beyond=beyond)
 
     def _alone(self, held: HeldOut, sound: Sequence[Tensor]) -> AgainstSurrogates:
         return held.score(sound, nested_encoding(held.sums(sound), self.alphas))
@@ -189,11 +204,10 @@ class FrameEncoding:
         alone: AgainstSurrogates | None,
     ) -> Iterator[Score]:
         layers = [*encoded.values()]
-        chosen = choose_layers([one.models for one in layers])
+        chosen = torch.stack([one.explained for one in layers]).argmax(0).tolist()
         selected = by_choice([one.found for one in layers], chosen)
         yield from self._correlation_rows(rows, held, encoded, over_channels([selected]))
-        power = sum(layers[j].models[f].lag_power(len(self.lags)) for f, j in enumerate(chosen))
-        assert isinstance(power, Tensor)
+        power = torch.stack([layers[j].power[f] for f, j in enumerate(chosen)]).sum(0)
         if bool(power.any()):
             delay = self.lags[int(power.argmax())] / self.responses.rate
             yield rows.one(DELAY, SELECTED, delay)
@@ -206,8 +220,10 @@ class FrameEncoding:
         table = torch.stack([*beyond.values()])
         best = table[torch.tensor(chosen)[fold], torch.arange(len(fold))]
         yield from rows.values(ACOUSTICS, "acoustics", alone.observed[:, 0].mean(2))
-        for layer, values in {**beyond, SELECTED: best}.items():
-            yield from rows.values(BEYOND, layer, values, crossed_p(values, rows.sentence))
+        p = fdr_bh(torch.tensor([crossed_p(values, rows.sentence) for values in table]))
+        for (layer, values), adjusted in zip(beyond.items(), p.tolist(), strict=True):
+            yield from rows.values(BEYOND, layer, values, adjusted)
+        yield from rows.values(BEYOND, SELECTED, best, crossed_p(best, rows.sentence))
 
     def _correlation_rows(
         self,
@@ -217,7 +233,7 @@ class FrameEncoding:
         selected: AgainstSurrogates,
     ) -> Iterator[Score]:
         """Rows of ``r`` and its surrogates, with the noise ceiling."""
-        bounds = self._ceiling(held, next(iter(encoded.values())).models)
+        bounds = self._ceilings.get(tuple(held.rows.tolist()))
         ceiling = None if bounds is None else bounds[1]
         found = over_channels([one.found for one in encoded.values()])
         p = fdr_bh(found.p()[:, 0]).tolist()
@@ -231,27 +247,12 @@ class FrameEncoding:
         for target, value in zip(("lower", "upper"), bounds or (), strict=False):
             yield rows.one(R.as_kind("ceiling"), "responses", value, target=target)
 
-    def _ceiling(self, held: HeldOut, models: Sequence[HeldOutModel]) -> tuple[float, float] | None:
-        """Noise ceiling (z); cached, since it depends on the responses alone."""
-        if len(self.responses.subjects) < 2:
-            return None
+    def _remember_ceiling(self, held: HeldOut, models: Sequence[HeldOutModel]) -> None:
+        """Noise ceiling (z), which depends on the responses alone: of two people or more."""
         key = tuple(held.rows.tolist())
-        if key not in self._ceilings:
+        if key not in self._ceilings and len(self.responses.subjects) > 1:
             lower, upper = (float(z.mean()) for z in held.ceiling(models))
             self._ceilings[key] = lower, upper
-        return self._ceilings[key]
-
-
-def choose_layers(models: Sequence[Sequence[HeldOutModel]]) -> list[int]:
-    """For every fold the layer that explains most of the others, mean over targets.
-
-    Parameters
-    ----------
-    models : sequence of sequences of HeldOutModel
-        By layer and fold.
-    """
-    table = torch.tensor([[float(m.explained.mean()) for m in layer] for layer in models])
-    return [int(best) for best in table.argmax(0)]
 
 
 def from_fisher(row: Score) -> Score:

@@ -1,10 +1,10 @@
 """Make the tables of README and docs anew from score files.
 
-``python docs/numbers.py FOLDER…`` reads every ``scores.jsonl`` and ``baselines.jsonl`` below the
+``python docs/tables.py FOLDER…`` reads every ``scores.jsonl`` and ``baselines.jsonl`` below the
 folders, and writes each table between its marks ``<!-- numbers: NAME -->`` and ``<!-- end -->`` in
-README.md and docs/*.md. Encoders of one name at one step are seeds: a cell is their mean, and the
-change from the first step to the last has Student's interval over them. docs/numbers.md lists the
-commands that made the score files.
+README.md and docs/*.md. The commands that make the score files stand beside each table. Runs of the
+trained model differ in their seed: a cell is their mean, and the change has Student's interval over
+them.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from reporting.tables import headlines, score_table, target_headlines
 HOME = Path(__file__).parents[1]
 FILES = ("scores.jsonl", "baselines.jsonl")
 TRAINED = "pretrain_mix_tiny"
-STEPS = {"step 0": (TRAINED, "first"), "last step": (TRAINED, "last")}
-"""Heading: name of an encoder, and which of its steps."""
-LOGMEL = {"log-mel": ("logmel", "")}
-FLOORS = {
-    **LOGMEL,
-    "cochleagram": ("cochleagram", ""),
-    "spectrotemporal": ("spectrotemporal", ""),
-    "permuted": (f"{TRAINED}_permuted", ""),
-}
 COMPONENTS = ("lowfreq", "highfreq", "envsounds", "pitch", "speech", "music")
 
 
 @dataclass(frozen=True)
 class Table:
-    """Scores, ``BENCHMARK METRIC`` or ``BENCHMARK METRIC TARGET``, by encoders."""
+    """Scores, ``BENCHMARK METRIC`` or ``BENCHMARK METRIC TARGET``, of encoders.
+
+    Attributes
+    ----------
+    encoders : dict
+        Name of each column's encoder.
+    trained : bool
+        With the first and the last step of all runs of :data:`TRAINED`, and the change.
+    """
 
     rows: tuple[str, ...]
-    columns: Mapping[str, tuple[str, str]]
+    encoders: Mapping[str, str]
+    trained: bool = False
 
 
 TABLES = {
@@ -58,17 +58,8 @@ TABLES = {
             "probe/philharmonia_instrument linear_accuracy",
             "probe/philharmonia_instrument knn_accuracy",
         ),
-        LOGMEL | STEPS,
-    ),
-    "probes": Table(
-        tuple(
-            f"probe/{task} {probe}_accuracy"
-            for task in (
-                "fsdd", "philharmonia_instrument", "philharmonia_chroma", "natsound_category",
-            )
-            for probe in ("linear", "knn")
-        ),
-        LOGMEL | STEPS,
+        {"log-mel": "logmel"},
+        trained=True,
     ),
     "floors": Table(
         (
@@ -81,9 +72,9 @@ TABLES = {
             "ecog/nh2022_components rsa",
             "ecog/nh2022_electrodes r2",
         ),
-        FLOORS | STEPS,
+        {"log-mel": "logmel", "cochleagram": "cochleagram", "spectrotemporal": "spectrotemporal"},
     ),
-}  # fmt: skip
+}
 
 
 def read_heads(folders: Sequence[Path]) -> pd.DataFrame:
@@ -116,25 +107,37 @@ def read_heads(folders: Sequence[Path]) -> pd.DataFrame:
 
 
 def write_table(table: Table, heads: pd.DataFrame) -> Iterator[str]:
-    """Lines of a Markdown table; a dash where there is no score."""
-    change = "change (95 % over seeds)"
-    yield f"| {' | '.join(['', *table.columns, change])} |"
-    yield "|" + "---|" * (2 + len(table.columns))
+    """Lines of a Markdown table; a dash where there is no score.
+
+    Runs are compared at the first and the last step that all of them have.
+    """
+    steps = _shared_steps(heads) if table.trained else []
+    last = [f"step {step}" for step in steps]
+    heading = [*table.encoders, *last, *(["change, 95 % over seeds"] if steps else [])]
+    yield f"| | {' | '.join(heading)} |"
+    yield "|" + "---|" * (1 + len(heading))
     for row in table.rows:
         mine = heads[heads["score"] == row]
-        cells = [_by_run(mine, *which).mean() for which in table.columns.values()]
-        rise = (_by_run(mine, TRAINED, "last") - _by_run(mine, TRAINED, "first")).dropna()
-        cells_text = " | ".join(short(cell, 3) for cell in cells)
-        yield f"| {_label(row)} | {cells_text} | {_signed(mean_estimate(rise.to_numpy()))} |"
+        cells = [
+            mine.loc[mine["encoder"] == name, "value"].mean() for name in table.encoders.values()
+        ]
+        runs = [_by_run(mine, step) for step in steps]
+        texts = [short(cell, 3) for cell in (*cells, *(values.mean() for values in runs))]
+        if runs:
+            texts.append(_signed(mean_estimate((runs[-1] - runs[0]).dropna().to_numpy())))
+        yield f"| {_label(row)} | {' | '.join(texts)} |"
 
 
-def _by_run(rows: pd.DataFrame, encoder: str, which: str) -> pd.Series:
-    """Values of an encoder by run, at the first or the last step where it has steps."""
-    rows = rows[rows["encoder"] == encoder]
-    if which:
-        step = rows.groupby("run")["step"].transform("min" if which == "first" else "max")
-        rows = rows[rows["step"] == step]
-    return rows.groupby("run")["value"].mean()
+def _shared_steps(heads: pd.DataFrame) -> list[int]:
+    """First and last step that all trained runs have."""
+    steps = heads[heads["encoder"] == TRAINED].groupby("run")["step"].unique()
+    shared = set.intersection(*(set(map(int, some)) for some in steps))
+    return [min(shared), max(shared)]
+
+
+def _by_run(rows: pd.DataFrame, step: int) -> pd.Series:
+    mine = rows[(rows["encoder"] == TRAINED) & (rows["step"] == step)]
+    return mine.set_index("run")["value"]
 
 
 def _label(row: str) -> str:

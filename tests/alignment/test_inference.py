@@ -10,6 +10,7 @@ from scipy import stats
 from alignment.inference import (
     bootstrap_ci,
     crossed_interval,
+    crossed_p,
     mean_interval,
     percentile_interval,
     positive_r2,
@@ -147,3 +148,22 @@ def test_intervals_for_people_and_sentences_hold_the_truth(
     people: int, case: tuple[float, float]
 ) -> None:
     assert coverage(people, case, 400)[2] > 0.92
+
+
+def test_the_p_of_one_subject_is_scipys_over_sentences() -> None:
+    values, sentences = noise(30, 1) + 0.2, torch.arange(30)
+    expected = stats.ttest_1samp(values[:, 0].numpy(), 0, alternative="greater").pvalue
+    assert crossed_p(values, sentences) == pytest.approx(expected)
+
+
+def test_the_p_of_several_subjects_agrees_with_their_interval() -> None:
+    values, sentences = noise(12, 5) + 0.3, torch.arange(12)
+    low, _ = crossed_interval(values, sentences)
+    assert low is not None
+    assert crossed_p(values - low, sentences) == pytest.approx(0.025)
+    assert crossed_p(values - values.mean(), sentences) == pytest.approx(0.5)
+
+
+def test_nothing_is_found_where_nothing_varies() -> None:
+    assert crossed_p(torch.zeros(12, 5), torch.arange(12)) == 1
+    assert crossed_p(torch.ones(1, 1), torch.arange(1)) == 1

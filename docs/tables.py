@@ -2,7 +2,7 @@
 
 ``python docs/tables.py FOLDER…`` reads every ``scores.jsonl`` and ``baselines.jsonl`` below the
 folders, and writes each table between its marks ``<!-- numbers: NAME -->`` and ``<!-- end -->`` in
-README.md and docs/*.md. The commands that make the score files stand beside each table. Runs of the
+README.md and docs/*.md, where there are scores of all its encoders. The commands that make the score files stand beside each table. Runs of the
 trained model differ in their seed: a cell is their mean, and the change has Student's interval over
 them.
 """
@@ -44,6 +44,11 @@ class Table:
     rows: tuple[str, ...]
     encoders: Mapping[str, str]
     trained: bool = False
+
+    @property
+    def needed(self) -> set[str]:
+        """Encoders without which the table stays as it is."""
+        return {*self.encoders.values(), *([TRAINED] if self.trained else [])}
 
 
 TABLES = {
@@ -156,9 +161,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
     heads = read_heads(parser.parse_args().folders)
+    known = {*heads["encoder"]}
+    whole = {name: table for name, table in TABLES.items() if known.issuperset(table.needed)}
     for page in (HOME / "README.md", *sorted((HOME / "docs").glob("*.md"))):
         text = page.read_text()
-        for name, table in TABLES.items():
+        for name, table in whole.items():
             mark = f"<!-- numbers: {name} -->\n"
             before, found, after = text.partition(mark)
             if found:

@@ -1,10 +1,10 @@
 """Make the tables of README and docs anew from score files.
 
 ``python docs/tables.py FOLDER…`` reads every ``scores.jsonl`` and ``baselines.jsonl`` below the
-folders, and writes each table between its marks ``<!-- numbers: NAME -->`` and ``<!-- end -->`` in
-README.md and docs/*.md, where there are scores of all its encoders. The commands that make the score files stand beside each table. Runs of the
-trained model differ in their seed: a cell is their mean, and the change has Student's interval over
-them.
+folders. Between its marks ``<!-- numbers: NAME -->`` and ``<!-- end -->`` in README.md and docs/*.md
+it writes each table whose encoders all have scores; the commands that make these stand beside it.
+Runs of the trained model differ in their seed: a cell is their mean, and the change has Student's
+interval over them.
 """
 
 from __future__ import annotations

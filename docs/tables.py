@@ -1,7 +1,7 @@
 """Make the tables of README and docs anew from score files.
 
 ``python docs/tables.py FOLDER…`` reads every ``scores.jsonl`` and ``baselines.jsonl`` below the
-folders. Between its marks ``<!-- numbers: NAME -->`` and ``<!-- end -->`` in README.md and docs/*.md
+folders. Between its marks, ``<!-- numbers: NAME -->`` and ``<!-- end -->`` in README.md and docs,
 it writes each table whose encoders all have scores; the commands that make these stand beside it.
 Runs of the trained model differ in their seed: a cell is their mean, and the change has Student's
 interval over them.

@@ -3,8 +3,8 @@
 ``python bench/planted.py OUT --speech FOLDER encoder=checkpoint encoder.path=FILE.ckpt`` takes real
 speech and writes recordings (FIF) of six people into ``OUT/eeg``, the sounds into ``OUT/audio`` and
 the truth into ``OUT/truth.json``, then prints the command that evaluates them. The response is
-what ``--layer`` (default the middle one) knows and prosody does not: principal components of its
-frames, prosody regressed out, 180 ms later, about one electrode. To it come background with a
+what ``--layer`` (default the middle one) knows and prosody and other layers do not, 180 ms later,
+about one electrode. To it come background with a
 falling spectrum, alpha, blinks, mains, and a bad channel. ``--layer none`` plants the frames of
 other sentences, so that nothing should be found.
 """
@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import mne
@@ -26,12 +27,13 @@ from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 from rich.console import Console
 from scipy.signal import lfilter
+from sklearn.neighbors import NearestNeighbors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from commands.building import build_encoder
 from datamodules.sound_files import read_audio
 from datamodules.stimuli import StimulusSet
-from evaluation.features import extract
+from evaluation.features import Features, extract
 from evaluation.time.prosody import Prosody
 from models.encoder import Encoder
 
@@ -69,24 +71,61 @@ def cut_sounds(speech: Path, folder: Path, count: int, seed: int) -> list[Path]:
 def code_sounds(encoder: Encoder, sounds: Sequence[Path], layer: str) -> list[Array]:
     """What drives the response: (times, DIMENSIONS) at RATE by sentence, of variance 1.
 
-    Prosody is regressed out, and so are its values up to .2 s before and after.
+    Of the first 20 principal components of a layer those directions that the other layers tell
+    least of, without what prosody tells of their mean and spread.
     """
     stimuli = StimulusSet("planted", [path.stem for path in sounds], [*sounds])
-    features = extract(encoder, stimuli, ["frames"])["frames"][layer]
+    features = extract(encoder, stimuli, ["frames"])["frames"]
     prosody = [table.numpy() for table in Prosody(stimuli).frames(RATE)]
-    frames = []
-    for values, length, table in zip(features.values, features.lengths, prosody, strict=True):
-        centres = np.arange(int(length)) / features.rate + features.offset
+    layers = {name: whiten(frames_of(one, prosody)) for name, one in features.items()}
+    own = layers.pop(layer)
+    if layers:
+        others = np.concatenate([*layers.values()], 1)
+        left = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
+        own = own @ np.linalg.eigh(np.cov(left.T))[1][:, ::-1]
+    rows = standardise(own[:, :DIMENSIONS], prosody)
+    return np.split(rows, np.cumsum([len(table) for table in prosody])[:-1])
+
+
+def frames_of(feature: Features, prosody: Sequence[Array]) -> Array:
+    """Frames of all sentences at the times of prosody."""
+    found = []
+    for values, length, table in zip(feature.values, feature.lengths, prosody, strict=True):
+        centres = np.arange(int(length)) / feature.rate + feature.offset
         times, known = np.arange(len(table)) / RATE, values[: int(length)].double().numpy()
-        frames.append(np.stack([np.interp(times, centres, column) for column in known.T], 1))
-    rows = np.concatenate(frames)
-    _, axes = np.linalg.eigh(np.cov(rows.T))
-    rows = (rows - rows.mean(0)) @ axes[:, -DIMENSIONS:]
-    heard = np.concatenate(prosody)
-    shifts = range(-RATE // 5, RATE // 5 + 1, RATE // 25)
-    beside = np.concatenate([np.ones((len(rows), 1)), *(np.roll(heard, k, 0) for k in shifts)], 1)
-    rows = rows - beside @ np.linalg.lstsq(beside, rows, rcond=None)[0]
-    return np.split(rows / rows.std(0), np.cumsum([len(part) for part in frames])[:-1])
+        found.append(np.stack([np.interp(times, centres, column) for column in known.T], 1))
+    return np.concatenate(found)
+
+
+def whiten(rows: Array) -> Array:
+    """The first 20 principal components, of variance 1."""
+    values, axes = np.linalg.eigh(np.cov(rows.T))
+    return (rows - rows.mean(0)) @ axes[:, -20:] / np.sqrt(values[-20:].clip(1e-12))
+
+
+def standardise(rows: Array, prosody: Sequence[Array]) -> Array:
+    """Rows less their mean, and over their deviation, at moments that sound alike in prosody.
+
+    These are the 50 moments of other sentences whose prosody, .2 s before, then and .2 s after, is
+    nearest.
+    """
+    step = RATE // 5
+    tables = [
+        np.concatenate(
+            [t[np.clip(np.arange(len(t)) + k, 0, len(t) - 1)] for k in (-step, 0, step)], 1
+        )
+        for t in prosody
+    ]
+    edges = np.cumsum([0, *map(len, tables)])
+    found = np.empty_like(rows)
+    for first, last in pairwise(edges):
+        rest = np.r_[0:first, last : len(rows)][::5]
+        near = NearestNeighbors(n_neighbors=50).fit(np.concatenate(tables)[rest])
+        alike = rows[rest][
+            near.kneighbors(np.concatenate(tables)[first:last], return_distance=False)
+        ]
+        found[first:last] = (rows[first:last] - alike.mean(1)) / alike.std(1)
+    return found / found.std(0)
 
 
 def patch(positions: Array, centre: int, seed: int) -> Array:
@@ -182,11 +221,17 @@ def main() -> None:
     described = {"Name": "planted", "BIDSVersion": "1.8.0", "DatasetType": "raw"}
     (args.out / "eeg" / "dataset_description.json").write_text(json.dumps(described))
     (args.out / "truth.json").write_text(json.dumps(asdict(truth)))
-    place = "benchmark.eeg.continuous.responses"
+    two = "[rsa_spearman, cka_debiased]"
+    metrics = f"{{plain: {two}, lag: {two}, map: {two}, prosody: [cka_debiased]}}"
+    settings = f"'benchmark.eeg.continuous.metrics={metrics}' "
+    settings += "'benchmark.eeg.continuous_encoding.metrics=[r, map_r]'"
+    for name in ("continuous", "continuous_encoding"):
+        place = f"benchmark.eeg.{name}.responses"
+        settings += f" {place}.recordings={args.out}/eeg {place}.audio={args.out}/audio"
+        settings += f" {place}.line=50 {place}.preprocessing.reference=none"
     Console().print(
         f"planted {truth}; evaluate it with\npython probe.py {' '.join(args.encoder)} "
-        f"'benchmark=[eeg/continuous]' suite=none full=true {place}.recordings={args.out}/eeg "
-        f"{place}.audio={args.out}/audio {place}.line=50",
+        f"suite=none 'benchmark=[eeg/continuous,eeg/continuous_encoding]' {settings}",
         markup=False,
         soft_wrap=True,
     )

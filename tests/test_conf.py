@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger
 from commands.building import build, build_loggers, to_plain
 from commands.folders import CONF
 from commands.training import build_callbacks
+from evaluation.time.settings import BOTH, PAPER, Analyses
 from tests.composing import config, options
 
 
@@ -168,3 +169,13 @@ def test_the_published_experiment_has_the_published_values(tmp_path: Path) -> No
             "tie_ff": True,
             "norm": "residual",
         }
+
+
+def test_metrics_of_one_analysis_are_chosen_alone(tmp_path: Path) -> None:
+    chosen = "benchmark.eeg.simulated.metrics={lag: paper, map: [cka]}"
+    cfg = config(tmp_path, "benchmark=[eeg/simulated]", "suite=none", chosen, script="probe")
+    found = Analyses.read("eeg/simulated", to_plain(cfg.benchmark.eeg.simulated.metrics))
+    assert found.lag == PAPER
+    assert found.map == ("cka",)
+    assert found.plain == BOTH
+    assert found.word == ()

@@ -3,10 +3,10 @@
 ``python bench/planted.py OUT --speech FOLDER encoder=checkpoint encoder.path=FILE.ckpt`` takes real
 speech and writes recordings (FIF) of six people into ``OUT/eeg``, the sounds into ``OUT/audio`` and
 the truth into ``OUT/truth.json``, then prints the command that evaluates them. The response is
-what ``--layer`` (default the middle one) knows and prosody and other layers do not, 180 ms later,
-about one electrode. To it come background with a
-falling spectrum, alpha, blinks, mains, and a bad channel. ``--layer none`` plants the frames of
-other sentences, so that nothing should be found.
+layer ``planted`` of ``OUT/features.npz``, which no sound holds, 180 ms later, about one electrode;
+the other layers are those of the encoder. To it come background with a falling spectrum, alpha,
+blinks, mains, and a bad channel. So the layer, the delay and the electrode are to be found, and
+neither other layers nor anything of prosody.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import mne
@@ -27,18 +26,17 @@ from hydra import compose, initialize_config_dir
 from numpy.typing import NDArray
 from rich.console import Console
 from scipy.signal import lfilter
-from sklearn.neighbors import NearestNeighbors
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from commands.building import build_encoder
 from datamodules.sound_files import read_audio
 from datamodules.stimuli import StimulusSet
-from evaluation.features import Features, extract
-from evaluation.time.prosody import Prosody
+from evaluation.features import extract
 from models.encoder import Encoder
 
 Array = NDArray[np.float64]
 RATE, SECONDS = 250, 8.0
+PLANTED = "planted"
 DIMENSIONS, SPREAD = 10, 0.035
 """Of the planted response, and the standard deviation of its patches on the scalp (m)."""
 
@@ -68,64 +66,39 @@ def cut_sounds(speech: Path, folder: Path, count: int, seed: int) -> list[Path]:
     return found
 
 
-def code_sounds(encoder: Encoder, sounds: Sequence[Path], layer: str) -> list[Array]:
-    """What drives the response: (times, DIMENSIONS) at RATE by sentence, of variance 1.
+def write_features(encoder: Encoder, sounds: Sequence[Path], path: Path, seed: int) -> list[Array]:
+    """Layers of an encoder and one that no sound holds; what the latter drives the response with.
 
-    Of the first 20 principal components of a layer those directions that the other layers tell
-    least of, without what prosody tells of their mean and spread.
+    The layer ``planted`` has the spectra of the encoder's middle layer and the correlations between
+    its dimensions, but other phases in every sentence (alignment.nulls.phase_scramble has such a
+    null). So it moves as layers move, and is related to no sound.
+
+    Returns
+    -------
+    list of arrays of shape (times, DIMENSIONS)
+        Principal components of ``planted`` by sentence, at RATE, of variance 1.
     """
-    stimuli = StimulusSet("planted", [path.stem for path in sounds], [*sounds])
-    features = extract(encoder, stimuli, ["frames"])["frames"]
-    prosody = [table.numpy() for table in Prosody(stimuli).frames(RATE)]
-    layers = {name: whiten(frames_of(one, prosody)) for name, one in features.items()}
-    own = layers.pop(layer)
-    if layers:
-        others = np.concatenate([*layers.values()], 1)
-        left = own - others @ np.linalg.lstsq(others, own, rcond=None)[0]
-        own = own @ np.linalg.eigh(np.cov(left.T))[1][:, ::-1]
-    rows = standardise(own[:, :DIMENSIONS], prosody)
-    return np.split(rows, np.cumsum([len(table) for table in prosody])[:-1])
+    names = [f"{path.stem}@0.000" for path in sounds]
+    features = extract(encoder, StimulusSet("planted", names, [*sounds]), ["frames"])["frames"]
+    one = next(iter(features.values()))
+    count = int(one.lengths.min())
+    arrays = {name: layer.values[:, :count].numpy() for name, layer in features.items()}
+    middle = arrays[[*arrays][len(arrays) // 2]].astype(float)
+    arrays[PLANTED] = scramble(middle - middle.mean((0, 1)), seed).astype(np.float32)
+    np.savez(path, stimuli=names, rate=one.rate, offset=one.offset, **arrays)
+    rows = arrays[PLANTED].reshape(-1, middle.shape[2])
+    rows = rows @ np.linalg.eigh(np.cov(rows.T))[1][:, -DIMENSIONS:]
+    frames = (rows / rows.std(0)).reshape(len(sounds), count, DIMENSIONS)
+    times = np.arange(round(SECONDS * RATE)) / RATE
+    centres = np.arange(count) / one.rate + one.offset
+    return [np.stack([np.interp(times, centres, column) for column in x.T], 1) for x in frames]
 
 
-def frames_of(feature: Features, prosody: Sequence[Array]) -> Array:
-    """Frames of all sentences at the times of prosody."""
-    found = []
-    for values, length, table in zip(feature.values, feature.lengths, prosody, strict=True):
-        centres = np.arange(int(length)) / feature.rate + feature.offset
-        times, known = np.arange(len(table)) / RATE, values[: int(length)].double().numpy()
-        found.append(np.stack([np.interp(times, centres, column) for column in known.T], 1))
-    return np.concatenate(found)
-
-
-def whiten(rows: Array) -> Array:
-    """The first 20 principal components, of variance 1."""
-    values, axes = np.linalg.eigh(np.cov(rows.T))
-    return (rows - rows.mean(0)) @ axes[:, -20:] / np.sqrt(values[-20:].clip(1e-12))
-
-
-def standardise(rows: Array, prosody: Sequence[Array]) -> Array:
-    """Rows less their mean, and over their deviation, at moments that sound alike in prosody.
-
-    These are the 50 moments of other sentences whose prosody, .2 s before, then and .2 s after, is
-    nearest.
-    """
-    step = RATE // 5
-    tables = [
-        np.concatenate(
-            [t[np.clip(np.arange(len(t)) + k, 0, len(t) - 1)] for k in (-step, 0, step)], 1
-        )
-        for t in prosody
-    ]
-    edges = np.cumsum([0, *map(len, tables)])
-    found = np.empty_like(rows)
-    for first, last in pairwise(edges):
-        rest = np.r_[0:first, last : len(rows)][::5]
-        near = NearestNeighbors(n_neighbors=50).fit(np.concatenate(tables)[rest])
-        alike = rows[rest][
-            near.kneighbors(np.concatenate(tables)[first:last], return_distance=False)
-        ]
-        found[first:last] = (rows[first:last] - alike.mean(1)) / alike.std(1)
-    return found / found.std(0)
+def scramble(series: Array, seed: int) -> Array:
+    """Series (n, times, dim) with random phases, the same for all dimensions."""
+    spectra = np.fft.rfft(series, axis=1)
+    phases = np.random.default_rng(seed).uniform(0, 2 * np.pi, (*spectra.shape[:2], 1))
+    return np.fft.irfft(spectra * np.exp(1j * phases), series.shape[1], axis=1)
 
 
 def patch(positions: Array, centre: int, seed: int) -> Array:
@@ -198,7 +171,6 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("encoder", nargs="+", help="as for probe.py")
     parser.add_argument("--speech", type=Path, required=True, help="sound files of 8 s or more")
-    parser.add_argument("--layer", help="default the middle one; none plants other sentences")
     parser.add_argument("--electrode", default="C3")
     parser.add_argument("--delay", type=float, default=0.18, help="s")
     parser.add_argument("--strength", type=float, default=0.5, help="over the background")
@@ -208,14 +180,10 @@ def main() -> None:
     args = parser.parse_args()
     with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
         encoder = build_encoder(compose("probe", args.encoder).encoder)
-    layers = encoder.layers
-    layer = layers[len(layers) // 2] if args.layer in (None, "none") else args.layer
     sounds = cut_sounds(args.speech, args.out / "audio", args.sentences, args.seed)
-    codes = code_sounds(encoder, sounds, layer)
-    if args.layer == "none":
-        codes = codes[1:] + codes[:1]
-        layer = "none"
-    truth = Truth(layer, args.electrode, args.delay, args.strength, args.seed)
+    features = args.out / "features.npz"
+    codes = write_features(encoder, sounds, features, args.seed)
+    truth = Truth(PLANTED, args.electrode, args.delay, args.strength, args.seed)
     for number in range(1, args.people + 1):
         write_person(args.out / "eeg", number, sounds, codes, truth)
     described = {"Name": "planted", "BIDSVersion": "1.8.0", "DatasetType": "raw"}
@@ -230,8 +198,9 @@ def main() -> None:
         settings += f" {place}.recordings={args.out}/eeg {place}.audio={args.out}/audio"
         settings += f" {place}.line=50 {place}.preprocessing.reference=none"
     Console().print(
-        f"planted {truth}; evaluate it with\npython probe.py {' '.join(args.encoder)} "
-        f"suite=none 'benchmark=[eeg/continuous,eeg/continuous_encoding]' {settings}",
+        f"planted {truth}; evaluate it with\n"
+        f"python probe.py encoder=precomputed encoder.path={features} suite=none "
+        f"'benchmark=[eeg/continuous,eeg/continuous_encoding]' {settings}",
         markup=False,
         soft_wrap=True,
     )

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
+import torch
+
 from alignment.series.metrics import Metric
 from evaluation.quantities import Quantity
 from evaluation.rows import Score
@@ -31,6 +33,8 @@ NAMED = {
     "P600": (0.5, 0.8),
 }
 """Seconds from the onset of the sentence, named as in studies of evoked responses."""
+STILL = 1e-9
+"""Distance up to which frames are the same but for rounding."""
 FEWEST_FRAMES = 4
 """Of fewer there is no U-centred kernel."""
 
@@ -82,10 +86,18 @@ def window_rows(
     largest value above the surrogates, of named ones (``erp``) in standard deviations of the
     surrogates, since the fewer frames a window has the more its values vary.
 
-    A window with too few frames is left out with a note: fewer than four, or for metrics that
-    need more rows than columns (``gaussian_mi``) no more than both sides have components.
+    A window is left out with a note where a layer stands still in it, in any piece, and where it
+    has too few frames: fewer than four, or for metrics that need more rows than columns
+    (``gaussian_mi``) no more than both sides have components.
     """
     people = len(rows.responses.subjects)
+    moving = {window: one for window, one in stretches.items() if _moves(series, one)}
+    if still := [window for window in stretches if window not in moving]:
+        log.warning(
+            "%s: %s has no rows of %s: a layer stands still there in some sentence",
+            rows.name, analysis, ", ".join(still),
+        )  # fmt: skip
+    stretches = moving
     left_out: dict[tuple[str, int], list[str]] = {}
     for name, metric in metrics.items():
         fewest = _fewest(metric, series)
@@ -105,6 +117,16 @@ def window_rows(
             "%s: %s of %s has no rows of %s: fewer than %d frames at %g Hz",
             rows.name, analysis, ", ".join(names), windows, fewest, rows.responses.rate,
         )  # fmt: skip
+
+
+def _moves(series: Series, stretch: Stretch) -> bool:
+    """Whether half of the pairs of frames or more differ in a window, in all layers and pieces.
+
+    Layers are in components of variance 1. Gaussian kernels are as wide as the median distance.
+    """
+    first, count = stretch
+    parts = (layer[first : first + count] for layers in series.x for layer in layers)
+    return all(float(torch.pdist(part).median()) > STILL for part in parts)
 
 
 def by_subject(metric: Metric, series: Series, draws: Draws, spans: Sequence[Span]) -> People:

@@ -14,7 +14,7 @@ from torch import Tensor
 from alignment.cka import linear_cka
 from alignment.procrustes import angular_distance
 from alignment.rsa import zscore
-from alignment.series.metrics import METRICS, shift_products
+from alignment.series.metrics import BY_NAME, METRICS, shift_products
 from datamodules.simulated.brain import simulated_brain
 from datamodules.stimuli import TimedResponseSet
 from evaluation.features import Features
@@ -131,7 +131,7 @@ def test_an_unknown_name_is_answered_with_those_known() -> None:
         of_stimuli("fmri/x", ["ckaa"], also=("r2",))
     with pytest.raises(ValueError, match="eeg/x: no metric 'rsa': choose from rsa_spearman"):
         of_series("eeg/x", ["rsa"])
-    assert set(of_series("eeg/x", [])) == set(METRICS)
+    assert set(of_series("eeg/x", [])) == {*METRICS, *BY_NAME}
 
 
 def test_rsa_of_several_responses_at_once() -> None:

@@ -84,7 +84,8 @@ def test_nothing_is_found_in_noise() -> None:
     rows = scores_of(*spoken((True, False), 0.0))
     tested = [row.p for row in rows if row.p is not None and row.layer == "planted"]
     assert len(tested) == 3 * len(COMPONENTS)
-    assert min(tested) > 0.02
+    # Three kinds of words are tested, each corrected for its components: one in sixty at .05 / 3.
+    assert sum(p <= 0.05 / 3 for p in tested) <= 1
 
 
 @pytest.mark.slow

@@ -24,6 +24,11 @@ def test_the_default_is_what_it_was() -> None:
     """Numbers of the simulator before a topography, prosody or words could be asked for."""
     found = simulated_eeg(6, 2)
     assert found.stimuli.name == "simulated_speech_6_seed0"
+    # Not a hash: processors differ in the last bits.
+    sound = found.stimuli.waveform(2, RATE)
+    assert len(sound) == 81_535
+    values = [0.010131080, 0.000224003, 0.0000937246, -0.017963393]
+    torch.testing.assert_close(sound[12_000:60_000:12_000], torch.tensor(values), atol=1e-6, rtol=0)
     expected = torch.tensor([0.66302090883255, 1.3514901399612427, 1.705544352531433])
     torch.testing.assert_close(found.values[2][0, 10, :3], expected, atol=1e-4, rtol=0)
     assert found.folds.tolist() == [0, 0, 1, 2, 3, 4]

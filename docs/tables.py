@@ -117,8 +117,10 @@ def write_table(table: Table, heads: pd.DataFrame) -> Iterator[str]:
     Runs are compared at the first and the last step that all of them have.
     """
     steps = _shared_steps(heads) if table.trained else []
-    last = [f"step {step}" for step in steps]
-    heading = [*table.encoders, *last, *(["change, 95 % over seeds"] if steps else [])]
+    heading = [*table.encoders, *(f"step {step}" for step in steps)]
+    if steps:
+        seeds = heads.loc[heads["encoder"] == TRAINED, "run"].nunique()
+        heading.append(f"change, {seeds} seeds, 95 %" if seeds > 1 else "change, one seed")
     yield f"| | {' | '.join(heading)} |"
     yield "|" + "---|" * (1 + len(heading))
     for row in table.rows:

@@ -40,7 +40,7 @@ def test_runs_are_compared_at_steps_that_all_have(tables: ModuleType, tmp_path: 
     floor = Score("fmri/nh2015_components", "r2", "logmel", 0.25, encoder="logmel")
     append_rows(tmp_path / "1" / "baselines.jsonl", [floor])
     lines = [*tables.write_table(tables.TABLES["trajectory"], tables.read_heads([tmp_path]))]
-    assert lines[0] == "| | log-mel | step 0 | step 120 | change, 95 % over seeds |"
+    assert lines[0] == "| | log-mel | step 0 | step 120 | change, 3 seeds, 95 % |"
     # Student with two degrees of freedom: 4.303 * .02 / sqrt(3).
     expected = "| `fmri/nh2015_components` r2 | .250 | .300 | .420 | +.120 (+.070 … +.170) |"
     assert lines[2] == expected

@@ -122,7 +122,7 @@ def draw_latency(place: Axes, rows: pd.DataFrame) -> None:
     metric = rows["metric"].iloc[0]
     delay = rows["analysis"].iloc[0] == "delay"
     place.set_xlabel("delay of the response (s)" if delay else "time from onset (s)")
-    place.set_title(f"{metric} by layer", fontsize=10.5, loc="left")
+    place.set_title(f"{metric} by layer\n(dots: the highest layer)", fontsize=10.5, loc="left")
 
 
 def draw_subjects(place: Axes, rows: pd.DataFrame) -> None:

@@ -80,7 +80,8 @@ def _draw_table(place: Axes, means: pd.DataFrame, lines: list[str], columns: lis
             table[i, j] = row["above"]
             star = " •" if row["p"] < 0.05 else ""
             if len(columns) <= 14:
-                text = place.text(j, i, f"{row['value']:.2f}{star}", fontsize=8)
+                value = round(row["value"], 2) + 0.0  # no minus before 0.00
+                text = place.text(j, i, f"{value:.2f}{star}", fontsize=8)
                 text.set(ha="center", va="center", color="white")
     top = max(3.0, float(np.nanmax(table)))
     image = place.imshow(table, cmap=COLOUR_MAP, aspect="auto", vmin=0, vmax=top)

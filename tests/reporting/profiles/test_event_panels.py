@@ -286,7 +286,7 @@ def test_a_plain_metric_with_named_windows_reaches_no_axis_of_time() -> None:
     rows = [row("rsa", name, 0.1, window=w) for name in LAYERS for w in ("N1", "N400")]
     rows += [row("null_rsa", r.layer, 0.1, window=r.window, ci_low=0, ci_high=1) for r in rows]
     titles = [place.get_title(loc="left") for place in places(rows)]
-    assert "rsa by layer" in titles
+    assert "rsa by layer\n(dots: the highest layer)" in titles
 
 
 def test_trajectories_headlines_and_keys_take_none_of_the_new_rows() -> None:

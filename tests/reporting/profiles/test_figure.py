@@ -44,7 +44,7 @@ def titles(table: list[dict[str, object]]) -> list[str]:
     [
         (DEPTH, ["r2 by layer"]),
         (TARGETS, ["r2 by layer", "r2 by target (best layer of each)"]),
-        (TIMED, ["lag_r2 by layer"]),
+        (TIMED, ["lag_r2 by layer\n(dots: the highest layer)"]),
         (SUBJECTS, ["r2 by layer", "r2 of 3 participants"]),
         (DEPTH[:1], ["r2 by layer"]),
         (CHOSEN, ["r2 by target (own choice of layer)"]),

@@ -36,6 +36,8 @@ def explain(error: BaseException) -> str:
             return _unknown_option(found.group(1))
         if found := re.search(r"Could not override '([^']+)'", text):
             return _unknown_setting(found.group(1), chain)
+        if "Cannot merge" in text and (wrong := _wrong_kind(chain)):
+            return wrong
         if "No supported gpu backend found" in text:
             return "no GPU is found here: choose trainer=cpu, or trainer=auto which takes what is"
         if found := re.search(r"Could not delete from config\. '([^']+)' does not exist", text):
@@ -76,7 +78,11 @@ def _unknown_option(option: str) -> str:
 
 
 def _unknown_setting(name: str, chain: list[BaseException]) -> str:
-    """Name the settings whose last part is near that of one that does not exist."""
+    """Name the settings whose last part is near that of one that does not exist.
+
+    Of a mapping that was given as a value, it is the key that does not exist.
+    """
+    name = next((str(error.full_key) for error in chain if getattr(error, "full_key", "")), name)
     parents = (getattr(error, "parent_node", None) for error in chain)
     node = next((parent for parent in parents if parent is not None), None)
     known = [] if node is None else _settings(node._get_root())
@@ -87,6 +93,17 @@ def _unknown_setting(name: str, chain: list[BaseException]) -> str:
     return (
         f"there is no setting {name}: {meant}--cfg job shows all of them, +{name}=… adds a new one"
     )
+
+
+def _wrong_kind(chain: list[BaseException]) -> str | None:
+    """A list where there is a mapping, or a mapping where there is a list."""
+    for error in chain:
+        name = getattr(error, "full_key", "")
+        if name and getattr(error, "object_type", None) is dict:
+            return f"{name} holds settings of its own, got a list: give {name}.NAME=[…]"
+        if name:
+            return f"{name} is a list, got settings by name: give {name}=[…]"
+    return None
 
 
 def _likeness(one: str, other: str) -> float:

@@ -73,6 +73,27 @@ def test_a_setting_that_does_not_exist_is_named_with_what_is_near(key: str, near
     assert explained(f"{key}=3") == f"there is no setting {key}: {near}{rest}"
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        (
+            "metrics={laag: paper}",
+            "there is no setting {}.metrics.laag: did you mean {}.metrics.lag",
+        ),
+        (
+            "metrics=[hsic]",
+            "{}.metrics holds settings of its own, got a list: give {}.metrics.NAME=[",
+        ),
+        ("lags={first: 0}", "{}.lags is a list, got settings by name: give {}.lags=["),
+    ],
+)
+def test_a_value_of_another_kind_is_named(override: str, said: str) -> None:
+    name = "benchmark.ecog.nh2022_time"
+    own = ("benchmark=[ecog/nh2022_time]", "suite=none", "output_dir=x")
+    text = explained(f"{name}.{override}", *own, config="probe")
+    assert text.startswith(said.format(name, name))
+
+
 def test_all_options_are_offered_where_none_is_near() -> None:
     text = explained("data=zzzzzzzz")
     assert (
